@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // DType is the element type of a stored tensor. The zero value is no type.
@@ -123,23 +124,20 @@ func (v View) Len() int {
 // negative or when the product of the dimensions and size does not fit an int.
 func Elements(shape []int, size int) (int, bool) {
 	n := uint64(1)
-	zero := false
 	for _, d := range shape {
 		if d < 0 {
 			return 0, false
 		}
-		if d == 0 {
-			zero = true
-			continue
-		}
+	}
+	if slices.Contains(shape, 0) {
+		return 0, true
+	}
+	for _, d := range shape {
 		hi, lo := bits.Mul64(n, uint64(d))
 		if hi != 0 || lo > math.MaxInt {
 			return 0, false
 		}
 		n = lo
-	}
-	if zero {
-		return 0, true
 	}
 	if hi, lo := bits.Mul64(n, uint64(size)); hi != 0 || lo > math.MaxInt {
 		return 0, false
