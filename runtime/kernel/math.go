@@ -1,0 +1,140 @@
+package kernel
+
+import (
+	"math"
+	"unsafe"
+)
+
+// The constants of exp: e^r = 1 + r + r²·q(r) for |r| <= ln(2)/2, q by its degrees.
+const (
+	roundMagic = 12582912.0 // 1.5 * 2^23: adding it rounds to the nearest integer, ties to even
+	roundBits  = 0x4B400000 // its bits: bits(x + roundMagic) - roundBits is that integer
+	log2e      = 1.44269504
+	ln2Hi      = 0.693359375 // few bits, so that n*ln2Hi is exact
+	ln2Lo      = -2.12194440e-4
+	expLow     = -87.0 // below: +0
+	expHigh    = 88.0  // above: exp(expHigh)
+	expBias    = 127   // of a float32's exponent
+	exp0       = 0.499999934316
+	exp1       = 0.166665203938
+	exp2       = 0.0416683908811
+	exp3       = 0.00836874559594
+	exp4       = 0.00138145356031
+)
+
+// exp is e^x for every x with a relative error below 1.5e-7; NaN gives NaN.
+func exp(x float32) float32 {
+	if x < expLow {
+		return 0
+	}
+	if expHigh < x {
+		x = expHigh
+	}
+	t := float32(x*log2e) + roundMagic
+	n := t - roundMagic
+	r := x - float32(n*ln2Hi)
+	r -= float32(n * ln2Lo)
+	q := float32(exp4*r) + exp3
+	q = float32(q*r) + exp2
+	q = float32(q*r) + exp1
+	q = float32(q*r) + exp0
+	y := float32(q*float32(r*r)) + r
+	y += 1
+	// The low bits of t are n: shifted into the exponent they make 2^n.
+	return y * math.Float32frombits((math.Float32bits(t)+expBias)<<23)
+}
+
+// The constants of erf(x) = x·p(x²)/q(x²), p and q by their degrees, up to erfClamp,
+// where the quotient has become 1.
+const (
+	erfClamp = 3.85
+	erfP0    = 1.12837905616
+	erfP1    = 0.189947586409
+	erfP2    = 0.0527443334334
+	erfP3    = 0.00376142510124
+	erfP4    = 0.000287567376939
+	erfP5    = 2.09063466384e-6
+	erfQ0    = 1.0
+	erfQ1    = 0.501668708285
+	erfQ2    = 0.113971203238
+	erfQ3    = 0.014958201498
+	erfQ4    = 0.00116669533509
+	erfQ5    = 3.86501623081e-5
+)
+
+// erf is the error function with an absolute error below 4e-7; NaN gives NaN.
+func erf(x float32) float32 {
+	if erfClamp < x {
+		x = erfClamp
+	}
+	if x < -erfClamp {
+		x = -erfClamp
+	}
+	y := x * x
+	p := float32(erfP5*y) + erfP4
+	p = float32(p*y) + erfP3
+	p = float32(p*y) + erfP2
+	p = float32(p*y) + erfP1
+	p = float32(p*y) + erfP0
+	q := float32(erfQ5*y) + erfQ4
+	q = float32(q*y) + erfQ3
+	q = float32(q*y) + erfQ2
+	q = float32(q*y) + erfQ1
+	q = float32(q*y) + erfQ0
+	return float32(x*p) / q
+}
+
+// gelu is x·Φ(x), in the order (0.5·x)·(1 + erf(x·√½)).
+func gelu(x float32) float32 {
+	e := erf(x * sqrtHalf)
+	return float32(0.5*x) * (1 + e)
+}
+
+const sqrtHalf = 0.70710678
+
+// sqrt32 is the IEEE square root.
+func sqrt32(x float32) float32 { return float32(math.Sqrt(float64(x))) }
+
+// fold adds the 16 partial sums of a row: the tree 8-4-2-1.
+func fold(p *[16]float32) float32 {
+	for half := 8; half > 0; half /= 2 {
+		for l := range half {
+			p[l] += p[l+half]
+		}
+	}
+	return p[0]
+}
+
+// sum adds up a row whose length is a multiple of 16.
+func sum(row []float32) float32 {
+	var p [16]float32
+	for len(row) >= 16 {
+		r := (*[16]float32)(row)
+		for l := range r {
+			p[l] += r[l]
+		}
+		row = row[16:]
+	}
+	return fold(&p)
+}
+
+// sumSquares adds up the squares of a row whose length is a multiple of 16.
+func sumSquares(row []float32) float32 {
+	var p [16]float32
+	for len(row) >= 16 {
+		r := (*[16]float32)(row)
+		for l := range r {
+			p[l] += float32(r[l] * r[l])
+		}
+		row = row[16:]
+	}
+	return fold(&p)
+}
+
+// view is n elements of memory at a byte offset. It panics outside of mem.
+func view[T float32 | int32 | int64 | int8](mem []byte, off, n int) []T {
+	var zero T
+	size := int(unsafe.Sizeof(zero))
+	b := mem[off : off+n*size]
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
+}

@@ -1,0 +1,126 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// ErrName is returned when a name is not the canonical name of a kernel of this build.
+var ErrName = errors.New("unknown kernel")
+
+// Limits on parameters and arguments, which bound code size and keep int32 exact.
+const (
+	maxHidden   = 1 << 14 // columns of a normalised row
+	maxHeadSize = 256
+	maxHeads    = 1 << 10
+	maxDepth    = 1 << 16 // K of a linear: 65536 * 128 * 127 < 2^31
+	maxColumns  = 1 << 20 // N of a linear
+	maxStride   = 1 << 24
+	maxOutliers = 4
+)
+
+// The digests name each op's reference: the first 8 hex digits of the SHA-256 of its
+// output over a fixed set of inputs. A test recomputes them; a change of any bit of a
+// result is a new digest, and a new version when both must live side by side.
+const (
+	digestEmbed     = "00000000"
+	digestLinear    = "00000000"
+	digestAttention = "00000000"
+	digestAddNorm   = "00000000"
+	digestMeanPool  = "00000000"
+	digestL2Norm    = "00000000"
+)
+
+// canonical joins a name from its parts.
+func canonical(op, digest, params string) string {
+	return op + ".v1." + digest + "/" + params
+}
+
+// Parse returns the kernel of a canonical name. Errors wrap ErrName.
+func Parse(name string) (*Kernel, error) {
+	k, err := parse(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w %.100q: %w", ErrName, name, err)
+	}
+	if k.Name() != name {
+		return nil, fmt.Errorf("%w %.100q: canonical is %q", ErrName, name, k.Name())
+	}
+	return k, nil
+}
+
+func parse(name string) (*Kernel, error) {
+	head, params, _ := strings.Cut(name, "/")
+	op, _, _ := strings.Cut(head, ".")
+	p := paramReader{rest: params}
+	var k *Kernel
+	var err error
+	switch op {
+	case "embed":
+		k, err = NewEmbed(p.int("h"), p.float("eps"))
+	case "linear":
+		k, err = NewLinear(p.int("o"), parseAct(p.next()))
+	case "attention":
+		k, err = NewAttention(p.int("a"), p.int("d"), p.float("s"))
+	case "addnorm":
+		k, err = NewAddNorm(p.int("h"), p.float("eps"))
+	case "meanpool":
+		k, err = NewMeanPool(p.int("h"))
+	case "l2norm":
+		k, err = NewL2Norm(p.int("h"))
+	default:
+		return nil, fmt.Errorf("op %.20q", op)
+	}
+	if p.bad {
+		return nil, fmt.Errorf("parameters %.50q", params)
+	}
+	return k, err
+}
+
+// paramReader takes comma-separated parameters off the front of rest. What it accepts
+// may be loose: Parse compares with the canonical form.
+type paramReader struct {
+	rest string
+	bad  bool
+}
+
+func (p *paramReader) next() string {
+	var item string
+	item, p.rest, _ = strings.Cut(p.rest, ",")
+	return item
+}
+
+func (p *paramReader) int(key string) int {
+	digits, ok := strings.CutPrefix(p.next(), key)
+	n, err := strconv.ParseUint(digits, 10, 24)
+	p.bad = p.bad || !ok || err != nil
+	return int(n)
+}
+
+func (p *paramReader) float(key string) float32 {
+	digits, ok := strings.CutPrefix(p.next(), key)
+	n, err := strconv.ParseUint(digits, 16, 32)
+	p.bad = p.bad || !ok || err != nil
+	return math.Float32frombits(uint32(n))
+}
+
+// hexFloat is a float32 parameter: its bits in 8 hex digits.
+func hexFloat(x float32) string { return fmt.Sprintf("%08x", math.Float32bits(x)) }
+
+// checkRange wants an integer parameter within limits.
+func checkRange(name string, v, lo, hi int) error {
+	if v < lo || v > hi {
+		return fmt.Errorf("parameter %s: %d: want %d to %d", name, v, lo, hi)
+	}
+	return nil
+}
+
+// checkPositive wants a float parameter that is a positive normal number.
+func checkPositive(name string, x float32) error {
+	if !(x >= 0x1p-126 && x <= math.MaxFloat32) {
+		return fmt.Errorf("parameter %s: %g: want a positive normal number", name, x)
+	}
+	return nil
+}
