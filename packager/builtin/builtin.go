@@ -24,3 +24,8 @@ var files embed.FS
 func Model() (fs.FS, error) {
 	return fs.Sub(files, Name)
 }
+
+// File returns one file of the model by its name in the folder.
+func File(name string) ([]byte, error) {
+	return files.ReadFile(Name + "/" + name)
+}

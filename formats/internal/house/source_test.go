@@ -156,7 +156,7 @@ func TestNoMachinePaths(t *testing.T) {
 	root := open(t).Root
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return skipGit(d, err)
+			return skipHidden(root, p, d, err)
 		}
 		if info, err := d.Info(); err != nil || info.Size() > maxTextBytes || !info.Mode().IsRegular() {
 			return err
@@ -175,8 +175,9 @@ func TestNoMachinePaths(t *testing.T) {
 	}
 }
 
-func skipGit(d fs.DirEntry, err error) error {
-	if err == nil && d.Name() == ".git" {
+// skipHidden leaves out what git keeps for itself and what the Makefile installs.
+func skipHidden(root, p string, d fs.DirEntry, err error) error {
+	if err == nil && p != root && strings.HasPrefix(d.Name(), ".") && d.Name() != ".ci" {
 		return filepath.SkipDir
 	}
 	return err
