@@ -22,12 +22,12 @@ type Objects struct {
 	mu    sync.Mutex // guards the rest
 	age   int        // counts Replace, so that a read begun before one is not remembered after it
 	room  int        // bytes the cache may still take
-	byKey map[[32]byte]*list.Element
+	byKey map[Key]*list.Element
 	used  *list.List // of object, the most recently used in front
 }
 
 type object struct {
-	key  [32]byte
+	key  Key
 	data []byte
 }
 
@@ -35,12 +35,12 @@ func newObjects(kv jetstream.KeyValue, cacheBytes int) *Objects {
 	if cacheBytes == 0 {
 		cacheBytes = defaultCache
 	}
-	return &Objects{kv: kv, room: max(cacheBytes, 0), byKey: make(map[[32]byte]*list.Element), used: list.New()}
+	return &Objects{kv: kv, room: max(cacheBytes, 0), byKey: make(map[Key]*list.Element), used: list.New()}
 }
 
 // Add stores data under key unless the key has an object already. The caller has
 // checked that key is the SHA-256 of data.
-func (o *Objects) Add(ctx context.Context, key [32]byte, data []byte) error {
+func (o *Objects) Add(ctx context.Context, key Key, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	_, err := o.kv.Create(ctx, hex.EncodeToString(key[:]), data)
@@ -52,7 +52,7 @@ func (o *Objects) Add(ctx context.Context, key [32]byte, data []byte) error {
 
 // Replace stores data under key whatever is there. It exists so that tests and the demo
 // can damage an object and prove that devices refuse it; the HTTP API has no way to it.
-func (o *Objects) Replace(ctx context.Context, key [32]byte, data []byte) error {
+func (o *Objects) Replace(ctx context.Context, key Key, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	defer o.forget(key)
@@ -63,7 +63,7 @@ func (o *Objects) Replace(ctx context.Context, key [32]byte, data []byte) error 
 }
 
 // Get returns the object under key, or ErrNotFound. The caller must not change it.
-func (o *Objects) Get(ctx context.Context, key [32]byte) ([]byte, error) {
+func (o *Objects) Get(ctx context.Context, key Key) ([]byte, error) {
 	data, age := o.cached(key)
 	if data != nil {
 		return data, nil
@@ -78,7 +78,7 @@ func (o *Objects) Get(ctx context.Context, key [32]byte) ([]byte, error) {
 	return e.Value(), nil
 }
 
-func (o *Objects) cached(key [32]byte) (data []byte, age int) {
+func (o *Objects) cached(key Key) (data []byte, age int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if e, ok := o.byKey[key]; ok {
@@ -88,7 +88,7 @@ func (o *Objects) cached(key [32]byte) (data []byte, age int) {
 	return data, o.age
 }
 
-func (o *Objects) remember(key [32]byte, data []byte, age int) {
+func (o *Objects) remember(key Key, data []byte, age int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if _, ok := o.byKey[key]; ok || age != o.age {
@@ -101,7 +101,7 @@ func (o *Objects) remember(key [32]byte, data []byte, age int) {
 	}
 }
 
-func (o *Objects) forget(key [32]byte) {
+func (o *Objects) forget(key Key) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.age++

@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,19 +24,38 @@ type Bundle struct {
 	Version  string    `json:"version"`
 	Release  uint64    `json:"release"`
 	Task     string    `json:"task"`
-	Key      string    `json:"key"` // hex id of the key that signed, not judged here
-	Size     int64     `json:"size"`
+	Key      string    `json:"key"`      // hex id of the key that signed, not judged here
+	Size     int64     `json:"size"`     // bytes of the whole file
 	Manifest uint32    `json:"manifest"` // bytes
-	Envelope Envelope  `json:"envelope"`
-	Index    []string  `json:"index"` // hex SHA-256 of each index part, in order
 	Chunks   int       `json:"chunks"`
 	Added    time.Time `json:"added"`
+
+	// The objects that make up the bundle. Envelope and Index travel as they are;
+	// Table lists the chunks in the form of package catalog.
+	Envelope []Piece `json:"envelope"`
+	Index    []Piece `json:"index"`
+	Table    []Piece `json:"table"`
 }
 
-// Envelope says which objects, joined in order, are a bundle's signed envelope.
-type Envelope struct {
-	Length uint32   `json:"length"` // bytes
-	Pieces []string `json:"pieces"` // hex SHA-256 of each piece
+// Piece names one object.
+type Piece struct {
+	Key    Key    `json:"key"`
+	Length uint32 `json:"length"` // bytes
+}
+
+// Key is the SHA-256 of an object, its name in the store; hexadecimal as text.
+type Key [32]byte
+
+// MarshalText writes 64 hexadecimal digits.
+func (k Key) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, k[:]), nil }
+
+// UnmarshalText reads 64 hexadecimal digits.
+func (k *Key) UnmarshalText(text []byte) error {
+	if hex.DecodedLen(len(text)) != len(k) {
+		return fmt.Errorf("decode key: %d digits, want %d", len(text), 2*len(k))
+	}
+	_, err := hex.Decode(k[:], text)
+	return err
 }
 
 // Desired is the signed state of one audience.

@@ -48,8 +48,8 @@ func TestReopen(t *testing.T) {
 	b := openBroker(t, broker.Config{DataDir: dir})
 	s := open(t, b)
 	data := bytes.Repeat([]byte("skiff"), 20000)
-	key := sha256.Sum256(data)
-	want := Bundle{Digest: "ab", Product: "p", Name: "n", Envelope: Envelope{Length: 7, Pieces: []string{"cd"}}, Added: time.Unix(5, 0).UTC()}
+	key := Key(sha256.Sum256(data))
+	want := Bundle{Digest: "ab", Product: "p", Name: "n", Envelope: []Piece{{Key{0xcd}, 7}}, Added: time.Unix(5, 0).UTC()}
 	must(t, s.Objects().Add(t.Context(), key, data))
 	must(t, s.PutBundle(t.Context(), want))
 	must(t, s.PutDevices(t.Context(), "000", json.RawMessage(`[{"id":"x"}]`)))
@@ -87,7 +87,7 @@ func TestNotFound(t *testing.T) {
 	s := open(t, openBroker(t, broker.Config{DataDir: t.TempDir()}))
 	_, err1 := s.Bundle(t.Context(), "00")
 	_, err2 := s.Desired(t.Context(), ChannelAudience("stable"))
-	_, err3 := s.Objects().Get(t.Context(), [32]byte{1})
+	_, err3 := s.Objects().Get(t.Context(), Key{1})
 	for _, err := range []error{err1, err2, err3} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("got %v, want ErrNotFound", err)
@@ -130,7 +130,7 @@ func TestCounterRace(t *testing.T) {
 func TestObjects(t *testing.T) {
 	s := open(t, openBroker(t, broker.Config{DataDir: t.TempDir()}))
 	o := s.Objects()
-	key := [32]byte{7}
+	key := Key{7}
 	read := func() string {
 		t.Helper()
 		data, err := o.Get(t.Context(), key)
@@ -151,12 +151,12 @@ func TestObjects(t *testing.T) {
 func TestCacheBound(t *testing.T) {
 	o := newObjects(nil, 10)
 	for i := range byte(5) {
-		o.remember([32]byte{i}, make([]byte, 4), 0)
+		o.remember(Key{i}, make([]byte, 4), 0)
 	}
 	if len(o.byKey) != 2 || o.used.Len() != 2 || o.room != 2 {
 		t.Errorf("%d objects, %d bytes free, want 2 and 2", len(o.byKey), o.room)
 	}
-	if data, _ := o.cached([32]byte{4}); data == nil {
+	if data, _ := o.cached(Key{4}); data == nil {
 		t.Error("the newest object is not cached")
 	}
 }
@@ -165,7 +165,7 @@ func TestFull(t *testing.T) {
 	s := open(t, openBroker(t, broker.Config{DataDir: t.TempDir(), MaxStore: 1 << 20}))
 	var err error
 	for i := range byte(32) {
-		if err = s.Objects().Add(t.Context(), [32]byte{i}, make([]byte, 100_000)); err != nil {
+		if err = s.Objects().Add(t.Context(), Key{i}, make([]byte, 100_000)); err != nil {
 			break
 		}
 	}
