@@ -1,0 +1,31 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrCorrupt is returned when a file is not a well-formed tokenizer.
+var ErrCorrupt = errors.New("corrupt tokenizer")
+
+// ErrUnsupported is returned when a file needs a component that this package
+// does not implement.
+var ErrUnsupported = errors.New("unsupported tokenizer")
+
+// ErrLimit is returned when a file or a text exceeds one of this package's
+// bounds.
+var ErrLimit = errors.New("tokenizer limit exceeded")
+
+// Error tells where in a tokenizer.json something is wrong.
+type Error struct {
+	Section string // path of keys, such as "model.vocab"; "json" for syntax
+	Off     int    // byte offset in the file
+	Reason  string
+	Kind    error // ErrCorrupt, ErrUnsupported or ErrLimit
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s: %s (byte %d)", e.Section, e.Reason, e.Off)
+}
+
+func (e *Error) Unwrap() error { return e.Kind }

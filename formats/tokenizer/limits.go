@@ -1,0 +1,19 @@
+package tokenizer
+
+// Bounds on files and texts. Each keeps memory within a small multiple of the
+// input or an index within its type.
+const (
+	maxFile       = 256 << 20 // bytes of tokenizer.json
+	maxDepth      = 64        // nesting of JSON values
+	maxVocabBytes = 1<<24 - 2 // bytes of all words together: trie nodes fit 24 bits
+	maxAdded      = 4096      // bytes of one added token
+	maxPad        = 1 << 20   // tokens padded to
+	maxTypeID     = 1<<31 - 1
+	maxText       = 256 << 20 // bytes of one text; normalized it stays under 2 GiB
+	maxOverflow   = 1 << 16   // overflowing pieces of one encoding
+	maxKeptText   = 1 << 20   // bytes of scratch kept between calls
+)
+
+// maxID is the first id that a vocabulary of n words may not use. Ids may have
+// holes, but a table over them stays a small multiple of the file.
+func maxID(n int) int64 { return 8*int64(n) + 1024 }

@@ -1,0 +1,130 @@
+package tokenizer
+
+// model splits words into tokens of a vocabulary.
+type model interface {
+	// tokenize appends the tokens of a word; their bytes count from its start.
+	tokenize(dst []piece, word []byte) []piece
+	id(token string) (int32, bool)
+	token(id int32) (string, bool)
+	// size is the number of words, ids the least number above all ids.
+	size() int
+	ids() int
+	// appendJSON appends the section that parses to this model.
+	appendJSON(dst []byte) []byte
+}
+
+// piece is a token and the bytes of its word that it stands for.
+type piece struct{ id, lo, hi int32 }
+
+// parseModel is the dispatch table of section "model".
+func parseModel(v value) (model, error) {
+	typ, err := v.typeOf()
+	if err != nil {
+		return nil, err
+	}
+	switch typ {
+	case "WordPiece":
+		return parseWordPiece(v)
+	}
+	return nil, v.unsupported(typ)
+}
+
+// vocabulary is words with ids, both ways. Words are stored once, as runs of
+// one string.
+type vocabulary struct {
+	words *trie
+	text  string
+	runs  []run // by id
+	count int
+}
+
+// run is a word's place in text; the zero run is an id without a word.
+type run struct{ off, len uint32 }
+
+// parseVocabulary reads an object of words to ids.
+func parseVocabulary(v value) (*vocabulary, error) {
+	if err := v.want(kindObject); err != nil {
+		return nil, err
+	}
+	nodes, first, end := v.doc.nodes, v.i+1, v.node().next
+	count, size := 0, uint32(0)
+	for i := first; i < end; i = nodes[i+1].next {
+		count++
+		size += nodes[i].end - nodes[i].off
+	}
+	if size > maxVocabBytes {
+		return nil, v.fail(ErrLimit, "%d bytes of words", size)
+	}
+	b := vocabularyBuilder{
+		vocabulary: vocabulary{words: newTrie(int(size) / 2), runs: make([]run, 0, count), count: count},
+		text:       make([]byte, 1, size+1), // offset 0 is no word's
+	}
+	for i := first; i < end; i = nodes[i+1].next {
+		if err := b.add(value{v.doc, i, v.path}, value{v.doc, i + 1, v.path}); err != nil {
+			return nil, err
+		}
+	}
+	b.vocabulary.text = string(b.text)
+	return &b.vocabulary, nil
+}
+
+type vocabularyBuilder struct {
+	vocabulary
+	text []byte
+	buf  []byte
+}
+
+func (b *vocabularyBuilder) add(key, id value) error {
+	word := key.doc.bytes(key.i, b.buf)
+	if key.node().escaped {
+		b.buf = word
+	}
+	n, err := id.index(maxID(b.count))
+	if err != nil {
+		return err
+	}
+	for len(b.runs) <= n {
+		b.runs = append(b.runs, run{})
+	}
+	if b.runs[n] != (run{}) {
+		return id.corrupt("duplicate id %d", n)
+	}
+	if !b.words.insert(word, int32(n)) {
+		return key.corrupt("duplicate word %q", word)
+	}
+	b.runs[n] = run{uint32(len(b.text)), uint32(len(word))}
+	b.text = append(b.text, word...)
+	return nil
+}
+
+func (v *vocabulary) id(token string) (int32, bool) { return v.words.get(token) }
+
+func (v *vocabulary) token(id int32) (string, bool) {
+	if uint32(id) >= uint32(len(v.runs)) || v.runs[id] == (run{}) {
+		return "", false
+	}
+	r := v.runs[id]
+	return v.text[r.off : r.off+r.len], true
+}
+
+func (v *vocabulary) size() int { return v.count }
+func (v *vocabulary) ids() int  { return len(v.runs) }
+
+func (v *vocabulary) appendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	first := true
+	for id := range v.runs {
+		word, ok := v.token(int32(id))
+		if !ok {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = appendString(dst, word)
+		dst = append(dst, ':')
+		dst = appendInt(dst, id)
+	}
+	return append(dst, '}')
+}

@@ -1,0 +1,260 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// golden is an encoding as the reference data has it.
+type golden struct {
+	IDs           []int32  `json:"ids"`
+	Tokens        []string `json:"tokens"`
+	TypeIDs       []int32  `json:"type_ids"`
+	Offsets       [][2]int `json:"offsets"`
+	SpecialMask   []int32  `json:"special_mask"`
+	AttentionMask []int32  `json:"attention_mask"`
+	Overflowing   []golden `json:"overflowing"`
+}
+
+type goldenCase struct {
+	golden
+	Text        string  `json:"text"`
+	Pair        *string `json:"pair"`
+	Special     bool    `json:"add_special_tokens"`
+	Decoded     *string `json:"decoded"`
+	DecodedSkip *string `json:"decoded_skip_special"`
+	Normalized  *string `json:"normalized"`
+}
+
+type goldenBatch struct {
+	Inputs  []any    `json:"inputs"`
+	Special bool     `json:"add_special_tokens"`
+	Outputs []golden `json:"outputs"`
+}
+
+type goldenDecode struct {
+	IDs         []int32 `json:"ids"`
+	SkipSpecial bool    `json:"skip_special_tokens"`
+	Decoded     string  `json:"decoded"`
+}
+
+// encoding converts g; the reference has no tokens for what overflows.
+func (g golden) encoding() Encoding {
+	e := Encoding{IDs: g.IDs, TypeIDs: g.TypeIDs, Tokens: g.Tokens, Offsets: g.Offsets,
+		SpecialMask: g.SpecialMask, AttentionMask: g.AttentionMask}
+	for _, o := range g.Overflowing {
+		e.Overflowing = append(e.Overflowing, o.encoding())
+	}
+	return e
+}
+
+func diffEncoding(want golden, got Encoding) string {
+	got.Overflowing = slices.Clone(got.Overflowing)
+	for i := range got.Overflowing {
+		got.Overflowing[i].Tokens = nil
+	}
+	return cmp.Diff(want.encoding(), got, cmpopts.EquateEmpty())
+}
+
+// TestReference checks every folder of the reference data: those in
+// testdata/accepted.txt must be matched exactly, all others refused by name.
+func TestReference(t *testing.T) {
+	root := sharedDir(t, "tokenizers")
+	accepted := strings.Fields(string(readFile(t, "testdata/accepted.txt")))
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		t.Run(e.Name(), func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(root, e.Name())
+			k, err := Parse(readFile(t, filepath.Join(dir, "tokenizer.json")))
+			if !slices.Contains(accepted, e.Name()) {
+				if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "unsupported type") {
+					t.Fatalf("not in accepted.txt, error %v", err)
+				}
+				t.Log("refused:", err)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkFolder(t, k, dir)
+			again, err := Parse(k.Canonical(0))
+			if err != nil {
+				t.Fatal("canonical form:", err)
+			}
+			again.truncation, again.padding = k.truncation, k.padding
+			checkFolder(t, again, dir)
+		})
+	}
+}
+
+func checkFolder(t *testing.T, k *Tokenizer, dir string) {
+	cases := readLines[goldenCase](t, filepath.Join(dir, "cases.jsonl"))
+	if len(cases) == 0 {
+		t.Fatal("no cases")
+	}
+	for i, c := range cases {
+		got, err := k.Encode(c.Text, c.Pair, c.Special)
+		if err != nil {
+			t.Errorf("case %d: %v", i, err)
+			continue
+		}
+		if d := diffEncoding(c.golden, got); d != "" {
+			t.Errorf("case %d %q (-want +got):\n%s", i, c.Text, d)
+		}
+		checkDecoded(t, k, i, c)
+		if c.Pair == nil && c.Special {
+			checkAppendIDs(t, k, i, c)
+		}
+	}
+	for i, b := range readLines[goldenBatch](t, filepath.Join(dir, "batches.jsonl")) {
+		checkBatch(t, k, i, b)
+	}
+	for i, d := range readLines[goldenDecode](t, filepath.Join(dir, "decodes.jsonl")) {
+		if got := k.Decode(d.IDs, d.SkipSpecial); got != d.Decoded {
+			t.Errorf("decode %d: got %q, want %q", i, got, d.Decoded)
+		}
+	}
+}
+
+func checkDecoded(t *testing.T, k *Tokenizer, i int, c goldenCase) {
+	for skip, want := range map[bool]*string{false: c.Decoded, true: c.DecodedSkip} {
+		if want == nil {
+			continue
+		}
+		if got := k.Decode(c.IDs, skip); got != *want {
+			t.Errorf("case %d decoded, skip %v: got %q, want %q", i, skip, got, *want)
+		}
+	}
+}
+
+// checkAppendIDs compares the hot path with the reference, padding aside.
+func checkAppendIDs(t *testing.T, k *Tokenizer, i int, c goldenCase) {
+	var want []int32
+	for j, id := range c.IDs {
+		if c.AttentionMask[j] == 1 {
+			want = append(want, id)
+		}
+	}
+	dst := []int32{-7}
+	if d := cmp.Diff(want, k.AppendIDs(dst, c.Text, 0)[1:], cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("case %d %q: AppendIDs (-want +got):\n%s", i, c.Text, d)
+	}
+}
+
+func checkBatch(t *testing.T, k *Tokenizer, i int, b goldenBatch) {
+	var in []Input
+	for _, v := range b.Inputs {
+		switch v := v.(type) {
+		case string:
+			in = append(in, Input{Text: v})
+		case []any:
+			pair := v[1].(string)
+			in = append(in, Input{Text: v[0].(string), Pair: &pair})
+		}
+	}
+	got, err := k.EncodeBatch(in, b.Special)
+	if err != nil {
+		t.Errorf("batch %d: %v", i, err)
+		return
+	}
+	if len(got) != len(b.Outputs) {
+		t.Fatalf("batch %d: %d outputs, want %d", i, len(got), len(b.Outputs))
+	}
+	for j := range got {
+		if d := diffEncoding(b.Outputs[j], got[j]); d != "" {
+			t.Errorf("batch %d, output %d (-want +got):\n%s", i, j, d)
+		}
+	}
+}
+
+// TestReferenceComponents checks BERT's normalizer and pre-tokenizer alone, on
+// folders whose model is not implemented.
+func TestReferenceComponents(t *testing.T) {
+	for _, name := range []string{"norm-bert", "norm-bert-noclean", "norm-bert-lower-keep", "norm-bert-clean-only", "pre-bert"} {
+		t.Run(name, func(t *testing.T) {
+			dir := sharedDir(t, "tokenizers", name)
+			doc, err := parseJSON(readFile(t, filepath.Join(dir, "tokenizer.json")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var k Tokenizer
+			members, _ := value{doc: doc}.members()
+			for key, v := range members {
+				switch key {
+				case "normalizer":
+					k.normalizer, err = parseNormalizer(v)
+				case "pre_tokenizer":
+					k.preTokenizer, err = parsePreTokenizer(v)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			type preCase struct {
+				goldenCase
+				PreTokens []preToken `json:"pre_tokens"`
+			}
+			cases := readLines[preCase](t, filepath.Join(dir, "cases.jsonl"))
+			for i, c := range cases {
+				normalized, tokens := components(&k, c.Text)
+				if c.Normalized != nil && normalized != *c.Normalized {
+					t.Errorf("case %d: normalized %q, want %q", i, normalized, *c.Normalized)
+				}
+				if d := cmp.Diff(c.PreTokens, tokens, cmpopts.EquateEmpty()); name == "pre-bert" && d != "" {
+					t.Errorf("case %d: (-want +got)\n%s", i, d)
+				}
+			}
+			t.Log(len(cases), "cases")
+		})
+	}
+}
+
+// preToken is a word and its offsets: [word, [start, end]] in JSON.
+type preToken struct {
+	Word    string
+	Offsets [2]int
+}
+
+func (p *preToken) UnmarshalJSON(b []byte) error {
+	var list []any
+	if err := json.Unmarshal(b, &list); err != nil {
+		return err
+	}
+	if len(list) != 2 {
+		return fmt.Errorf("pre-token of %d parts", len(list))
+	}
+	at := list[1].([]any)
+	*p = preToken{list[0].(string), [2]int{int(at[0].(float64)), int(at[1].(float64))}}
+	return nil
+}
+
+// components runs normalizer and pre-tokenizer on a whole text.
+func components(k *Tokenizer, s string) (string, []preToken) {
+	var w words
+	w.text.reset(true)
+	w.text.load([]byte(s), 0)
+	k.normalizer.normalize(&w.text, &w.spare)
+	w.cur = []extent{{0, int32(len(w.text.b)), -1}}
+	k.preTokenizer.split(&w)
+	var out []preToken
+	for _, e := range w.cur {
+		out = append(out, preToken{string(w.text.b[e.lo:e.hi]), w.text.offsets(e.lo, e.hi)})
+	}
+	return string(w.text.b), out
+}
