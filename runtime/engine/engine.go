@@ -1,0 +1,187 @@
+// Package engine executes a program (runtime/program) over one linear memory, on one
+// of three kinds of machine that give the same bits: WebAssembly compiled by wazero,
+// WebAssembly interpreted by wazero, and the kernels' Go references.
+//
+// Data flow: New proves the program, makes the memory and the workers; the caller lays
+// the weights into Memory; Run writes token ids and sequence starts, then drives the
+// stages of the program, each split over the workers by ranges of units, with a
+// barrier between stages. What a unit computes never depends on how ranges were cut,
+// so workers take them in any order.
+//
+// It is the only package that imports wazero. It must not know bundles, tokenizers or
+// what a model is for.
+//
+// Shapes: B sequences, M token rows, H hidden.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"skiff/runtime/kernel"
+	"skiff/runtime/program"
+)
+
+// Kind is the sort of machine that runs the kernels.
+type Kind uint8
+
+const (
+	// Auto is the compiler where wazero has one for this CPU, the Go references
+	// otherwise.
+	Auto Kind = iota
+	// Wasm is wazero's compiler; New refuses where there is none.
+	Wasm
+	// Interp is wazero's interpreter: slow, for comparison and for doubt.
+	Interp
+	// Go runs the kernels' Go references.
+	Go
+)
+
+// String is the kind's name, as SKIFF_KERNELS and ParseKind know it.
+func (k Kind) String() string {
+	switch k {
+	case Auto:
+		return "auto"
+	case Wasm:
+		return "wasm"
+	case Interp:
+		return "interp"
+	case Go:
+		return "go"
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// ParseKind reads a kind's name; the empty name is Auto.
+func ParseKind(name string) (Kind, error) {
+	for _, k := range []Kind{Auto, Wasm, Interp, Go} {
+		if name == k.String() {
+			return k, nil
+		}
+	}
+	if name == "" {
+		return Auto, nil
+	}
+	return Auto, fmt.Errorf("kernels %q: want auto, wasm, interp or go", name)
+}
+
+// MaxMemory is the largest linear memory New makes, in bytes.
+const MaxMemory = 2 << 30
+
+// ErrMemory is returned when a program needs more memory than MaxMemory.
+var ErrMemory = errors.New("program needs more memory than this build allows")
+
+// ErrNoCompiler is returned when Wasm is asked for where wazero cannot compile.
+var ErrNoCompiler = errors.New("no WebAssembly compiler for this CPU")
+
+// Config says how to run. The zero value is Auto with one worker per CPU, at most 4.
+type Config struct {
+	Kind    Kind
+	Workers int // 0: one per CPU, at most 4
+}
+
+// Machine is a program in memory, ready to run. Run is not safe for concurrent use.
+type Machine struct {
+	prog    *program.Program
+	kernels []*kernel.Kernel
+	stages  []stage
+	kind    Kind
+	backend backend
+	mem     []byte
+	workers []*worker // at least two
+	active  int       // workers that Run uses
+	pool    *pool
+}
+
+// backend is one kind of machine: a memory, and callers of the kernels over it.
+type backend interface {
+	memory() []byte
+	caller() (caller, error)
+	close(ctx context.Context) error
+}
+
+// caller calls kernels for one worker. It is used by one goroutine at a time.
+type caller interface {
+	call(ctx context.Context, kernel int, lo, hi, scratch uint32, args []uint32) error
+}
+
+// worker is a caller with its own scratch.
+type worker struct {
+	caller
+	scratch uint32
+}
+
+// New proves p, allocates the memory and starts the workers. Bodies are emitted by this
+// build; nothing from outside is executed. Close must be called.
+func New(ctx context.Context, p *program.Program, cfg Config) (*Machine, error) {
+	kernels, err := p.Check()
+	if err != nil {
+		return nil, fmt.Errorf("check program: %w", err)
+	}
+	n := cfg.Workers
+	if n <= 0 {
+		n = min(runtime.GOMAXPROCS(0), 4)
+	}
+	if need := p.MemoryBytes(max(n, 2)); need > MaxMemory {
+		return nil, fmt.Errorf("%w: %d bytes", ErrMemory, need)
+	}
+	m := &Machine{prog: p, kernels: kernels, kind: cfg.Kind, active: n}
+	m.stages = cutStages(p, kernels)
+	if err := m.start(ctx, max(n, 2)); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Machine) start(ctx context.Context, workers int) error {
+	if m.kind == Auto {
+		m.kind = best()
+	}
+	var err error
+	if m.kind == Go {
+		m.backend = newGoBackend(m.kernels, m.prog.MemoryBytes(workers))
+	} else if m.backend, err = newWasmBackend(ctx, m.kind, m.kernels, m.prog.MemoryBytes(workers)); err != nil {
+		return fmt.Errorf("start %s: %w", m.kind, err)
+	}
+	m.mem = m.backend.memory()
+	for i := range workers {
+		c, err := m.backend.caller()
+		if err != nil {
+			return errors.Join(fmt.Errorf("start %s: %w", m.kind, err), m.backend.close(ctx))
+		}
+		m.workers = append(m.workers, &worker{caller: c, scratch: m.prog.ScratchOf(i)})
+	}
+	m.pool = startPool(m.workers[1:])
+	return nil
+}
+
+// Kind is what runs the kernels; never Auto.
+func (m *Machine) Kind() Kind { return m.kind }
+
+// Workers is the number of workers that Run uses.
+func (m *Machine) Workers() int { return m.active }
+
+// Memory is the linear memory. Weights are laid into it before the first Run; it is
+// valid until Close and must not be touched during Run.
+func (m *Machine) Memory() []byte { return m.mem }
+
+// Using is the same machine with n of its workers, at most Most: memory and handles are
+// shared, so the two must not run at once. It is not to be closed.
+func (m *Machine) Using(n int) *Machine {
+	view := *m
+	view.active = max(1, min(n, len(m.workers)))
+	return &view
+}
+
+// Most is the number of workers the machine could use; at least two, so that a proof can
+// compare one worker with several on any device.
+func (m *Machine) Most() int { return len(m.workers) }
+
+// Close stops the workers and frees the memory.
+func (m *Machine) Close(ctx context.Context) error {
+	m.pool.stop()
+	m.mem = nil
+	return m.backend.close(ctx)
+}

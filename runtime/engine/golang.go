@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"skiff/runtime/kernel"
+)
+
+// goBackend runs the Go references over a memory of its own.
+type goBackend struct {
+	kernels []*kernel.Kernel
+	mem     []byte
+}
+
+func newGoBackend(kernels []*kernel.Kernel, bytes uint64) *goBackend {
+	return &goBackend{kernels: kernels, mem: make([]byte, bytes)}
+}
+
+func (b *goBackend) memory() []byte              { return b.mem }
+func (b *goBackend) caller() (caller, error)     { return goCaller{b}, nil }
+func (b *goBackend) close(context.Context) error { return nil }
+
+type goCaller struct{ *goBackend }
+
+// call runs a reference. Program.Check has proved the arguments, so a panic is a bug in a
+// kernel; it must not take the device's process down with it.
+func (c goCaller) call(_ context.Context, k int, lo, hi, scratch uint32, args []uint32) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("kernel panicked: %v", r)
+		}
+	}()
+	c.kernels[k].Run(c.mem, lo, hi, scratch, args)
+	return nil
+}

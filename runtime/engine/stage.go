@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"skiff/runtime/kernel"
+	"skiff/runtime/program"
+)
+
+// callCost is the work, in multiply-accumulates, that one kernel call should be about:
+// wazero's code cannot be preempted, so a long call would hold up garbage collection
+// for every goroutine, and a short one costs more to call than to run.
+const callCost = 4 << 20
+
+// stage is a run of steps between barriers.
+type stage struct {
+	program.Stage
+	domain *kernel.Kernel // the kernel whose domain the stage runs over
+	taps   []int          // taps to give after the stage
+}
+
+func cutStages(p *program.Program, kernels []*kernel.Kernel) []stage {
+	var out []stage
+	for _, s := range p.Stages() {
+		st := stage{Stage: s, domain: kernels[p.Steps[s.First].Kernel]}
+		for i, t := range p.Taps {
+			if int(t.Step) >= s.First && int(t.Step) < s.End {
+				st.taps = append(st.taps, i)
+			}
+		}
+		out = append(out, st)
+	}
+	return out
+}
+
+// Input is one pass: token ids and type ids of all sequences one after another, and
+// where each starts, with the end last. Starts[0] is 0.
+type Input struct {
+	IDs, Types []int32
+	Starts     []int32
+}
+
+// Run executes the program over one pass and returns the output rows, [B][Pad16(H)]
+// float32 little-endian, which stay valid until the next Run. tap, if not nil, is
+// given the rows of each of the program's taps, lent. An error leaves the machine
+// usable. No memory is allocated.
+func (m *Machine) Run(ctx context.Context, in Input, tap func(i int, rows []byte)) ([]byte, error) {
+	if err := m.load(in); err != nil {
+		return nil, err
+	}
+	tokens, seqs := len(in.IDs), len(in.Starts)-1
+	for i := range m.stages {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := m.runStage(ctx, &m.stages[i], tokens, seqs); err != nil {
+			return nil, err
+		}
+		if tap == nil {
+			continue
+		}
+		for _, t := range m.stages[i].taps {
+			at := m.prog.Taps[t]
+			tap(t, m.mem[at.Offset:at.Offset+uint32(tokens)*at.Stride])
+		}
+	}
+	stride := 4 * program.Pad16(m.prog.Hidden)
+	return m.mem[m.prog.Output : m.prog.Output+uint32(seqs)*stride], nil
+}
+
+// load checks a pass and writes it into memory.
+func (m *Machine) load(in Input) error {
+	p := m.prog
+	tokens, seqs := len(in.IDs), len(in.Starts)-1
+	if tokens == 0 || tokens > int(p.MaxTokens) || seqs < 1 || seqs > int(p.MaxSeqs) || len(in.Types) != tokens {
+		return fmt.Errorf("pass of %d tokens, %d types, %d sequences: want up to %d and %d", tokens, len(in.Types), seqs, p.MaxTokens, p.MaxSeqs)
+	}
+	if in.Starts[0] != 0 || int(in.Starts[seqs]) != tokens {
+		return fmt.Errorf("sequences from %d to %d for %d tokens", in.Starts[0], in.Starts[seqs], tokens)
+	}
+	for i := range tokens {
+		if uint32(in.IDs[i]) >= p.Vocab || uint32(in.Types[i]) >= p.Types {
+			return fmt.Errorf("token %d: id %d of %d, type %d of %d", i, in.IDs[i], p.Vocab, in.Types[i], p.Types)
+		}
+		m.put(p.IDs, i, in.IDs[i])
+		m.put(p.TypeIDs, i, in.Types[i])
+	}
+	for s := range seqs {
+		length := in.Starts[s+1] - in.Starts[s]
+		if length < 0 || length > int32(p.MaxLength) {
+			return fmt.Errorf("sequence %d: %d tokens: want up to %d", s, length, p.MaxLength)
+		}
+		for t := range length {
+			m.put(p.Positions, int(in.Starts[s]+t), t)
+		}
+		m.put(p.Starts, s, in.Starts[s])
+	}
+	m.put(p.Starts, seqs, in.Starts[seqs])
+	return nil
+}
+
+func (m *Machine) put(base uint32, i int, v int32) {
+	binary.LittleEndian.PutUint32(m.mem[int(base)+4*i:], uint32(v))
+}
+
+// job is one stage being run: workers claim ranges of units until none is left.
+type job struct {
+	ctx          context.Context
+	prog         *program.Program
+	stage        *stage
+	units, grain int
+	next         atomic.Int64
+	mu           sync.Mutex // guards err
+	err          error      // the first
+}
+
+func (m *Machine) runStage(ctx context.Context, st *stage, tokens, seqs int) error {
+	units := st.domain.Units(tokens, seqs)
+	grain := m.grain(st, units, tokens, seqs)
+	if m.active == 1 || units <= grain {
+		return m.runRanges(ctx, m.workers[0], st, units, grain)
+	}
+	j := &m.pool.job
+	j.ctx, j.prog, j.stage, j.units, j.grain, j.err = ctx, m.prog, st, units, grain, nil
+	j.next.Store(0)
+	m.pool.run(m.workers[0], m.active-1)
+	return j.err
+}
+
+// runRanges does a whole stage on one worker.
+func (m *Machine) runRanges(ctx context.Context, w *worker, st *stage, units, grain int) error {
+	for lo := 0; lo < units; lo += grain {
+		if err := w.runRange(ctx, m.prog, st, lo, min(lo+grain, units)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grain is how many units a worker claims at a time: a multiple of what the kernel likes,
+// about callCost of its heaviest step, and at least one range for every worker.
+func (m *Machine) grain(st *stage, units, tokens, seqs int) int {
+	best, cost := 1, 1
+	for i := st.First; i < st.End; i++ {
+		s := &m.prog.Steps[i]
+		k := m.kernels[s.Kernel]
+		best = max(best, k.Grain())
+		cost = max(cost, k.Cost(s.Args, tokens, seqs))
+	}
+	share := (units + m.active - 1) / m.active
+	grain := max(callCost/cost/best, 1) * best
+	if grain > share {
+		grain = max((share+best-1)/best*best, 1)
+		if grain > share && share < best {
+			grain = share
+		}
+	}
+	return max(grain, 1)
+}
+
+// runRange does the units [lo, hi) of a stage, step by step.
+func (w *worker) runRange(ctx context.Context, p *program.Program, st *stage, lo, hi int) error {
+	for i := st.First; i < st.End; i++ {
+		s := &p.Steps[i]
+		if err := w.call(ctx, int(s.Kernel), uint32(lo), uint32(hi), w.scratch, s.Args); err != nil {
+			return fmt.Errorf("step %d, %s: %w", i, p.Kernels[s.Kernel], err)
+		}
+	}
+	return nil
+}
+
+// work claims and runs ranges until the stage is done or has failed.
+func (j *job) work(w *worker) {
+	for {
+		lo := int(j.next.Add(int64(j.grain))) - j.grain
+		if lo >= j.units {
+			return
+		}
+		if err := w.runRange(j.ctx, j.prog, j.stage, lo, min(lo+j.grain, j.units)); err != nil {
+			j.mu.Lock()
+			if j.err == nil {
+				j.err = err
+			}
+			j.mu.Unlock()
+			j.next.Store(int64(j.units))
+			return
+		}
+	}
+}
+
+// pool is the goroutines of the workers beside the caller's own.
+type pool struct {
+	job   job
+	start []chan struct{} // one per goroutine, closed by stop
+	done  sync.WaitGroup  // of the job
+	exit  sync.WaitGroup  // of the goroutines
+}
+
+func startPool(workers []*worker) *pool {
+	p := &pool{}
+	for _, w := range workers {
+		c := make(chan struct{}, 1)
+		p.start = append(p.start, c)
+		p.exit.Go(func() {
+			for range c {
+				p.job.work(w)
+				p.done.Done()
+			}
+		})
+	}
+	return p
+}
+
+// run does the job on so many goroutines and on the caller's, as worker w.
+func (p *pool) run(w *worker, others int) {
+	p.done.Add(others)
+	for _, c := range p.start[:others] {
+		c <- struct{}{}
+	}
+	p.job.work(w)
+	p.done.Wait()
+}
+
+func (p *pool) stop() {
+	for _, c := range p.start {
+		close(c)
+	}
+	p.start = nil
+	p.exit.Wait()
+}

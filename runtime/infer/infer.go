@@ -1,0 +1,220 @@
+// Package infer loads a bundle and runs it: text in, answer out.
+//
+// Data flow: Load checks that this build can run the bundle (Fit), compares every
+// kernel body in it with what this build emits, decodes the program and hands it to
+// runtime/engine, streams each tensor's verified chunks to its place in linear memory
+// (place.go), and reads the tokenizer. Embed turns texts into token ids, packs them
+// without padding into passes of at most MaxTokens, runs the passes and copies the
+// rows out. Prove replays the bundle's golden texts and compares digests.
+//
+// Law: the same bundle and the same text give the same bits, whatever the engine, the
+// number of workers, the batch or the CPU.
+//
+// The package must not know MQTT, bbolt or files; a bundle.Source hides them.
+//
+// Shapes: B texts, M token rows, T tokens of one text, H hidden.
+package infer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"skiff/formats/bundle"
+	"skiff/formats/tokenizer"
+	"skiff/runtime/engine"
+	"skiff/runtime/program"
+)
+
+// Version is the runtime's version: a bundle whose MinRuntime is higher is refused.
+const Version = 1
+
+// TaskEmbed is the task of a bundle that turns a text into one vector.
+const TaskEmbed = "embed"
+
+var (
+	// ErrIncompatible is returned when the bundle is sound but not for this build or device.
+	ErrIncompatible = errors.New("bundle does not fit this runtime")
+	// ErrKernel is returned when a kernel in the bundle is not the one this build emits.
+	ErrKernel = errors.New("kernel differs from this build's own")
+	// ErrNotFinite is returned when an answer holds a NaN or an infinity.
+	ErrNotFinite = errors.New("answer is not finite")
+	// ErrMismatch is returned by Prove when a golden answer has other bits.
+	ErrMismatch = errors.New("golden answer differs")
+	// ErrClosed is returned by calls on a closed model.
+	ErrClosed = errors.New("model is closed")
+)
+
+// Config says how to run a bundle. The zero value picks the engine by CPU and uses one
+// worker per CPU, at most 4.
+type Config struct {
+	Kernels string // auto, wasm, interp or go; empty is auto
+	Workers int
+}
+
+// Model is a loaded bundle. Its methods may be called concurrently; they run one at a
+// time. Close frees it.
+type Model struct {
+	manifest bundle.Manifest
+	digest   bundle.Digest
+	tok      *tokenizer.Tokenizer
+	prog     *program.Program
+
+	mu      sync.Mutex // guards all below
+	machine *engine.Machine
+	batch   batch
+}
+
+// Fit says whether this build can run a bundle, from its manifest alone: before a byte
+// of a chunk is fetched. The error wraps ErrIncompatible.
+func Fit(m *bundle.Manifest, cfg Config) error {
+	kind, err := engine.ParseKind(cfg.Kernels)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrIncompatible, err)
+	}
+	need := m.Memory.Weights + m.Memory.Arena + m.Memory.Scratch
+	switch {
+	case m.MinRuntime > Version:
+		return fmt.Errorf("%w: it needs runtime %d, this is %d", ErrIncompatible, m.MinRuntime, Version)
+	case m.Task != TaskEmbed:
+		return fmt.Errorf("%w: task %q", ErrIncompatible, m.Task)
+	case need > engine.MaxMemory || m.Memory.Weights > engine.MaxMemory || m.Memory.Arena > engine.MaxMemory:
+		return fmt.Errorf("%w: it needs %d bytes of memory, the most is %d", ErrIncompatible, need, engine.MaxMemory)
+	case kind == engine.Wasm && !engine.CanCompile():
+		return fmt.Errorf("%w: %w", ErrIncompatible, engine.ErrNoCompiler)
+	}
+	return nil
+}
+
+// Load makes a bundle ready to run. Every byte it reads is verified against the
+// manifest, whose signature the opener of the bundle has checked.
+func Load(ctx context.Context, b *bundle.Bundle, cfg Config) (*Model, error) {
+	if err := Fit(&b.Manifest, cfg); err != nil {
+		return nil, err
+	}
+	m := &Model{manifest: b.Manifest, digest: b.Digest()}
+	if err := m.readTokenizer(ctx, b); err != nil {
+		return nil, fmt.Errorf("load tokenizer: %w", err)
+	}
+	if err := m.readProgram(ctx, b); err != nil {
+		return nil, fmt.Errorf("load program: %w", err)
+	}
+	kind, err := engine.ParseKind(cfg.Kernels)
+	if err != nil {
+		return nil, err
+	}
+	m.machine, err = engine.New(ctx, m.prog, engine.Config{Kind: kind, Workers: cfg.Workers})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrIncompatible, err)
+	}
+	if err := place(ctx, b, m.prog, m.machine.Memory()); err != nil {
+		return nil, errors.Join(fmt.Errorf("load weights: %w", err), m.machine.Close(ctx))
+	}
+	return m, nil
+}
+
+func (m *Model) readTokenizer(ctx context.Context, b *bundle.Bundle) error {
+	objects := b.Objects(bundle.KindTokenizer)
+	if len(objects) != 1 {
+		return fmt.Errorf("%w: %d tokenizers", ErrIncompatible, len(objects))
+	}
+	data, err := b.Read(ctx, objects[0])
+	if err != nil {
+		return err
+	}
+	m.tok, err = tokenizer.Parse(data)
+	return err
+}
+
+// readProgram reads the program and holds every kernel body that the bundle carries
+// against this build's own: only code that this build would emit itself is run.
+func (m *Model) readProgram(ctx context.Context, b *bundle.Bundle) error {
+	objects := b.Objects(bundle.KindProgram)
+	if len(objects) != 1 {
+		return fmt.Errorf("%w: %d programs", ErrIncompatible, len(objects))
+	}
+	if objects[0].Length > program.MaxEncoded {
+		return fmt.Errorf("%w: program of %d bytes", ErrIncompatible, objects[0].Length)
+	}
+	data, err := b.Read(ctx, objects[0])
+	if err != nil {
+		return err
+	}
+	if m.prog, err = program.Decode(data); err != nil {
+		return err
+	}
+	kernels, err := m.prog.Check()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrIncompatible, err)
+	}
+	for _, k := range kernels {
+		o, ok := b.Object(bundle.KindKernel, k.Name())
+		if !ok {
+			return fmt.Errorf("%w: kernel %s is not in the bundle", ErrIncompatible, k.Name())
+		}
+		body, err := b.Read(ctx, o)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(body, k.Body()) {
+			return fmt.Errorf("%w: %s", ErrKernel, k.Name())
+		}
+	}
+	return m.checkPlan()
+}
+
+// checkPlan holds the program against the manifest, which a device judged before the
+// download: a program that needs more than its plan said is refused.
+func (m *Model) checkPlan() error {
+	p, plan := m.prog, m.manifest.Memory
+	if plan != PlanOf(p) {
+		return fmt.Errorf("%w: memory plan %+v, the program needs %+v", ErrIncompatible, plan, PlanOf(p))
+	}
+	if m.manifest.Meta.MaxTokensPerText > int(p.MaxLength) || m.manifest.Meta.Hidden != int(p.Hidden) {
+		return fmt.Errorf("%w: metadata and program disagree", ErrIncompatible)
+	}
+	if m.tok.VocabSize() > int(p.Vocab) {
+		return fmt.Errorf("%w: tokenizer of %d tokens, program of %d", ErrIncompatible, m.tok.VocabSize(), p.Vocab)
+	}
+	return nil
+}
+
+// PlanOf is the memory plan of a program as a manifest states it.
+func PlanOf(p *program.Program) bundle.Memory {
+	return bundle.Memory{
+		Weights: uint64(p.WeightsEnd), Arena: uint64(p.ArenaEnd - p.WeightsEnd), Scratch: uint64(p.Scratch),
+		MaxTokens: uint64(p.MaxTokens), MaxSeqs: uint64(p.MaxSeqs),
+	}
+}
+
+// Manifest is the bundle's manifest.
+func (m *Model) Manifest() bundle.Manifest { return m.manifest }
+
+// Digest is the bundle's identity.
+func (m *Model) Digest() bundle.Digest { return m.digest }
+
+// Dim is the length of an embedding, H.
+func (m *Model) Dim() int { return int(m.prog.Hidden) }
+
+// Kernels names what runs the kernels: wasm, interp or go.
+func (m *Model) Kernels() string { return m.machine.Kind().String() }
+
+// Workers is the number of workers.
+func (m *Model) Workers() int { return m.machine.Workers() }
+
+// Tokenizer is the model's tokenizer, with the bundle's truncation.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
+
+// Close frees the model once the call that is running has ended.
+func (m *Model) Close(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.machine == nil {
+		return nil
+	}
+	err := m.machine.Close(ctx)
+	m.machine = nil
+	return err
+}
