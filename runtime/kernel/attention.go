@@ -58,8 +58,8 @@ func NewAttention(a, d int, scale float32) (*Kernel, error) {
 // in bytes from its start. D4 is the head size rounded up to 4, D8 to 8.
 type attentionPlan struct {
 	keys   int // f32 [T8/8][D4][8]: keys transposed
-	values int // f32 [D8/8][T4][8]
-	query  int // f32 [D4][6][4]: six query rows, each value four times
+	values int // f32 [T4][D8]
+	query  int // f32 [D4][6][4]: six query rows, each value four times; then sums [6][D8]
 	scores int // f32 [6][T16]
 	probs  int // f32 [T16][6][4]: exp of six rows, each value four times
 	end    int
@@ -166,11 +166,10 @@ func (h *attentionHead) mix(out, e []float32, first, head int) {
 
 // normalize multiplies by 1/z; a zero z gives zeros.
 func normalize(out []float32, z float32) {
-	if z == 0 {
-		clear(out)
-		return
+	var r float32
+	if z != 0 {
+		r = 1 / z
 	}
-	r := 1 / z
 	for d := range out {
 		out[d] *= r
 	}

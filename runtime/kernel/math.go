@@ -48,18 +48,18 @@ func exp(x float32) float32 {
 // where the quotient has become 1.
 const (
 	erfClamp = 3.85
-	erfP0    = 1.12837905616
-	erfP1    = 0.189947586409
-	erfP2    = 0.0527443334334
-	erfP3    = 0.00376142510124
-	erfP4    = 0.000287567376939
-	erfP5    = 2.09063466384e-6
+	erfP0    = 1.128379
+	erfP1    = 0.18994762
+	erfP2    = 0.052744333
+	erfP3    = 0.0037614245
+	erfP4    = 0.00028756715
+	erfP5    = 2.0906382e-06
 	erfQ0    = 1.0
-	erfQ1    = 0.501668708285
-	erfQ2    = 0.113971203238
-	erfQ3    = 0.014958201498
-	erfQ4    = 0.00116669533509
-	erfQ5    = 3.86501623081e-5
+	erfQ1    = 0.50166875
+	erfQ2    = 0.11397118
+	erfQ3    = 0.014958203
+	erfQ4    = 0.001166695
+	erfQ5    = 3.8650123e-05
 )
 
 // erf is the error function with an absolute error below 4e-7; NaN gives NaN.

@@ -1,0 +1,65 @@
+package kernel
+
+import "skiff/runtime/emit"
+
+// tileAsm is the inner loop of both matrix products: up to 6 rows by 8 columns in twelve
+// vectors, which with the two of the columns, one of the rows and one temporary are
+// amd64's sixteen registers.
+type tileAsm struct {
+	*asm
+	acc     []vecVar // [row][2]
+	w0, w1  vecVar
+	x       vecVar
+	a, w, n intVar // row panel, column panel, rounds
+}
+
+func newTile(a *asm) tileAsm {
+	v, i := a.vecs(2*tileRows+3), a.ints(3)
+	return tileAsm{asm: a, acc: v[:2*tileRows], w0: v[12], w1: v[13], x: v[14], a: i[0], w: i[1], n: i[2]}
+}
+
+// unroll is the steps per round: two depths each for dot, one for mulAdd.
+const unroll = 4
+
+// dot adds 8·n depths of int8 columns at w to the sums. The row vector's second use is
+// its last, so that the product may overwrite it.
+func (t *tileAsm) dot(rows int) {
+	t.times(t.n, func() {
+		for u := unroll - 1; u >= 0; u-- {
+			t.w1.Set(t.w.Get().LoadI8x8(16*u + 8))
+			t.w0.Set(t.w.Get().LoadI8x8(16 * u))
+			for m := rows - 1; m >= 0; m-- {
+				t.x.Set(t.a.Get().LoadV128(panelStep*u + 16*m))
+				t.add(2*m, emit.V128.AddI32, t.x.Get().Dot(t.w0.Get()))
+				t.add(2*m+1, emit.V128.AddI32, t.x.Get().Dot(t.w1.Get()))
+			}
+		}
+		t.bump(t.a, unroll*panelStep)
+		t.bump(t.w, unroll*16)
+	})
+}
+
+// mulAdd adds 4·n depths of float32 columns, stride bytes apart at w, to the sums.
+func (t *tileAsm) mulAdd(rows, stride int) {
+	t.times(t.n, func() {
+		// Sums must ascend, but a load at the highest offset proves all lower ones: two
+		// loads for nothing save a bounds check at each of the others.
+		t.w1.Set(t.w.Get().LoadV128(stride*(unroll-1) + 16))
+		t.x.Set(t.a.Get().LoadV128(panelStep*(unroll-1) + 16*(rows-1)))
+		for u := range unroll {
+			t.w1.Set(t.w.Get().LoadV128(stride*u + 16))
+			t.w0.Set(t.w.Get().LoadV128(stride * u))
+			for m := rows - 1; m >= 0; m-- {
+				t.x.Set(t.a.Get().LoadV128(panelStep*u + 16*m))
+				t.add(2*m, emit.V128.AddF32, t.x.Get().MulF32(t.w0.Get()))
+				t.add(2*m+1, emit.V128.AddF32, t.x.Get().MulF32(t.w1.Get()))
+			}
+		}
+		t.bump(t.a, unroll*panelStep)
+		t.bump(t.w, unroll*stride)
+	})
+}
+
+func (t *tileAsm) add(i int, op func(x, y emit.V128) emit.V128, product emit.V128) {
+	t.acc[i].Set(op(t.acc[i].Get(), product))
+}
