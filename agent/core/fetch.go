@@ -13,6 +13,7 @@ import (
 const (
 	maxUncommitted = 4 << 20          // bytes that may wait for a transaction before more are asked for
 	frameAllowance = 256              // header bytes of a piece, inside its credit
+	pieceCharge    = 2 << 10          // window taken by any message
 	maxSpan        = 8 * 4096         // pieces one bitmap may span
 	firstBackoff   = time.Second      // doubles at each failure in a row
 	lastBackoff    = 10 * time.Minute // up to this
@@ -27,7 +28,7 @@ type Transfer struct {
 	Window      window
 
 	facts    *Facts
-	flying   int // bytes asked for
+	flying   int // charge of what is asked for
 	unstored int // bytes arrived and not committed
 	requests uint32
 	sent     map[uint32]time.Time // first piece of a request that was sent on an empty line: measures the round trip
@@ -125,6 +126,9 @@ func (m *machine) reject(f Failure) {
 	m.collect()
 }
 
+// charge is what a piece takes of the window: many small messages fill a queue as well as a few large ones do.
+func (p *Piece) charge() int { return p.Size + pieceCharge }
+
 // piece finds a piece of the stage under way; nil when it is of none.
 func (t *Transfer) piece(kind wire.Kind, index uint32) *Piece {
 	i := sort.Search(len(t.Pieces), func(i int) bool { return t.Pieces[i].Index >= index })
@@ -153,7 +157,7 @@ func (m *machine) arrived(a Arrived) {
 // land takes a piece out of flight.
 func (t *Transfer) land(p *Piece, to pieceState) {
 	if p.state == asked {
-		t.flying -= p.Size
+		t.flying -= p.charge()
 	}
 	p.state = to
 }
@@ -248,7 +252,7 @@ func (m *machine) pump() {
 		return // a few larger requests rather than one per arrival
 	}
 	var indexes []uint32
-	credit, id := 0, t.requests+1
+	charge, credit, id := 0, 0, t.requests+1
 	empty := t.flying == 0
 	for i := range t.Pieces {
 		p := &t.Pieces[i]
@@ -256,11 +260,12 @@ func (m *machine) pump() {
 			continue
 		}
 		first := len(indexes) == 0
-		if !(first && empty) && credit+p.Size > free || !first && p.Index-indexes[0] >= maxSpan {
+		if !(first && empty) && charge+p.charge() > free || !first && p.Index-indexes[0] >= maxSpan {
 			break
 		}
 		p.state, p.request = asked, id
-		t.flying += p.Size
+		t.flying += p.charge()
+		charge += p.charge()
 		credit += p.Size + frameAllowance
 		indexes = append(indexes, p.Index)
 	}

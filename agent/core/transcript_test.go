@@ -304,7 +304,7 @@ func (p *player) invariants() {
 	flying := 0
 	for _, piece := range s.Transfer.Pieces {
 		if piece.state == asked {
-			flying += piece.Size
+			flying += piece.charge()
 		}
 	}
 	if flying != s.Transfer.flying {
