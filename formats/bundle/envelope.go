@@ -107,7 +107,9 @@ func encodeManifest(m Manifest) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	mode, err := cbor.CoreDetEncOptions().EncMode()
+	options := cbor.CoreDetEncOptions()
+	options.NilContainers = cbor.NilContainerAsEmpty // a list is never null
+	mode, err := options.EncMode()
 	if err != nil {
 		return nil, err
 	}

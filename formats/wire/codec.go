@@ -2,80 +2,145 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 
-	"skiff/formats/bundle"
-	"skiff/formats/sign"
+	"github.com/fxamacker/cbor/v2"
+
+	"skiff/formats/canon"
 )
-
-var errTodo = errors.New("not yet")
 
 // ErrMessage is returned when bytes are not the message they should be, or a message breaks a bound.
 var ErrMessage = errors.New("malformed message")
 
-// Encode returns the message's bytes, or ErrMessage when it breaks a bound.
-func (m Hello) Encode() ([]byte, error)      { return nil, errTodo }
-func (m Status) Encode() ([]byte, error)     { return nil, errTodo }
-func (m Ack) Encode() ([]byte, error)        { return nil, errTodo }
-func (m Desired) Encode() ([]byte, error)    { return nil, errTodo }
-func (m SignedTime) Encode() ([]byte, error) { return nil, errTodo }
-func (m Request) Encode() ([]byte, error)    { return nil, errTodo }
-func (m Error) Encode() ([]byte, error)      { return nil, errTodo }
-
-func ParseHello(data []byte) (Hello, error)           { return Hello{}, errTodo }
-func ParseStatus(data []byte) (Status, error)         { return Status{}, errTodo }
-func ParseAck(data []byte) (Ack, error)               { return Ack{}, errTodo }
-func ParseDesired(data []byte) (Desired, error)       { return Desired{}, errTodo }
-func ParseSignedTime(data []byte) (SignedTime, error) { return SignedTime{}, errTodo }
-func ParseRequest(data []byte) (Request, error)       { return Request{}, errTodo }
-func ParseError(data []byte) (Error, error)           { return Error{}, errTodo }
-
-// SealDesired sets d.KeyID to k's and returns the sealed envelope.
-func SealDesired(k sign.Private, d Desired) ([]byte, error) { return nil, errTodo }
-
-// OpenDesired verifies and parses a sealed desired state; its KeyID must be the key that sealed it. Audience, product,
-// counter and expiry are for the caller to judge.
-func OpenDesired(t *sign.Trust, envelope []byte) (Desired, error) { return Desired{}, errTodo }
-
-// PeekDesired parses a sealed desired state without verifying it: for the server that made it, and for showing.
-func PeekDesired(envelope []byte) (Desired, error) { return Desired{}, errTodo }
-
-// SealTime returns the sealed envelope of st.
-func SealTime(k sign.Private, st SignedTime) ([]byte, error) { return nil, errTodo }
-
-// OpenTime verifies and parses a sealed time; nonce and device are for the caller to compare.
-func OpenTime(t *sign.Trust, envelope []byte) (SignedTime, error) { return SignedTime{}, errTodo }
-
-// Sizes of chunk messages, in bytes.
+// Bounds of messages.
 const (
-	ChunkHeader = 56
-	MaxPayload  = 131_072 // a chunk message with its header
-	MaxBody     = MaxPayload - ChunkHeader
+	MaxMessage    = 64 << 10 // bytes of any message but a chunk
+	MaxText       = 256      // bytes of a name or version
+	MaxReason     = 1024     // bytes of a text for people
+	MaxSlots      = 16
+	MaxRecalled   = 1024
+	MaxPermits    = 16
+	MaxPermit     = 2048
+	MaxSealedTime = 1024
+	maxItems      = 4096 // array elements and map pairs of one message
 )
 
-// Chunk is the header of one piece of a bundle on its way.
-type Chunk struct {
-	Kind    Kind
-	Codec   bundle.Codec
-	Request uint32
-	Bundle  [8]byte       // first bytes of the bundle's digest
-	Index   uint32        // which piece
-	Total   uint32        // pieces of this kind in the bundle
-	Digest  bundle.Digest // of the body
+// checked is a message that can hold itself against its bounds.
+type checked interface{ check(c *checker) }
+
+// encode returns the deterministic form of a message within its bounds.
+func encode(name string, m checked) ([]byte, error) {
+	c := &checker{}
+	if m.check(c); c.err != nil {
+		return nil, fmt.Errorf("encode %s: %w", name, c.err)
+	}
+	options := cbor.CoreDetEncOptions()
+	options.NilContainers = cbor.NilContainerAsEmpty // a list is never null
+	mode, err := options.EncMode()
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", name, err)
+	}
+	data, err := mode.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", name, err)
+	}
+	if len(data) > MaxMessage {
+		return nil, fmt.Errorf("encode %s: %w: %d bytes, want at most %d", name, ErrMessage, len(data), MaxMessage)
+	}
+	return data, nil
 }
 
-// AppendChunk writes header and body to dst.
-func AppendChunk(dst []byte, c Chunk, body []byte) []byte { return dst }
+// parse reads what encode writes into m, and nothing else but unknown even keys.
+func parse(name string, data []byte, m checked) error {
+	if len(data) > MaxMessage {
+		return fmt.Errorf("parse %s: %w: %d bytes, want at most %d", name, ErrMessage, len(data), MaxMessage)
+	}
+	if err := canon.Check(data, m, maxItems); err != nil {
+		return fmt.Errorf("parse %s: %w: %w", name, ErrMessage, err)
+	}
+	if err := cbor.Unmarshal(data, m); err != nil {
+		return fmt.Errorf("parse %s: %w: %w", name, ErrMessage, err)
+	}
+	c := &checker{}
+	if m.check(c); c.err != nil {
+		return fmt.Errorf("parse %s: %w", name, c.err)
+	}
+	return nil
+}
 
-// ParseChunk splits a payload into header and body, which borrows from payload. It does not check the digest.
-func ParseChunk(payload []byte) (Chunk, []byte, error) { return Chunk{}, nil, errTodo }
+// Encode returns the message's bytes, or ErrMessage when it breaks a bound. So do all methods of this name.
+func (m Hello) Encode() ([]byte, error) { return encode("hello", &m) }
 
-// Short returns the bytes of a digest that chunk headers carry.
-func Short(d bundle.Digest) [8]byte { return [8]byte(d[:8]) }
+// ParseHello reads a hello. Errors are ErrMessage, as of all functions of this kind.
+func ParseHello(data []byte) (m Hello, err error) {
+	if err = parse("hello", data, &m); err != nil {
+		return Hello{}, err
+	}
+	return m, nil
+}
 
-// EnvelopePieces is the number of pieces an envelope of n bytes travels in.
-func EnvelopePieces(n int) int { return (n + bundle.MaxPart - 1) / bundle.MaxPart }
+// Encode returns the message's bytes.
+func (m Status) Encode() ([]byte, error) { return encode("status", &m) }
 
-// EnvelopePiece returns piece i of an envelope, borrowed.
-func EnvelopePiece(envelope []byte, i int) []byte {
-	return envelope[i*bundle.MaxPart : min(len(envelope), (i+1)*bundle.MaxPart)]
+// ParseStatus reads a status.
+func ParseStatus(data []byte) (m Status, err error) {
+	if err = parse("status", data, &m); err != nil {
+		return Status{}, err
+	}
+	return m, nil
+}
+
+// Encode returns the message's bytes.
+func (m Ack) Encode() ([]byte, error) { return encode("ack", &m) }
+
+// ParseAck reads an ack. Its time is still sealed.
+func ParseAck(data []byte) (m Ack, err error) {
+	if err = parse("ack", data, &m); err != nil {
+		return Ack{}, err
+	}
+	return m, nil
+}
+
+// Encode returns the message's bytes, not sealed.
+func (m SignedTime) Encode() ([]byte, error) { return encode("time", &m) }
+
+// ParseSignedTime reads a time whose seal was checked.
+func ParseSignedTime(data []byte) (m SignedTime, err error) {
+	if err = parse("time", data, &m); err != nil {
+		return SignedTime{}, err
+	}
+	return m, nil
+}
+
+// Encode returns the message's bytes, not sealed.
+func (m Desired) Encode() ([]byte, error) { return encode("desired", &m) }
+
+// ParseDesired reads a desired state whose seal was checked.
+func ParseDesired(data []byte) (m Desired, err error) {
+	if err = parse("desired", data, &m); err != nil {
+		return Desired{}, err
+	}
+	return m, nil
+}
+
+// Encode returns the message's bytes.
+func (m Request) Encode() ([]byte, error) { return encode("request", &m) }
+
+// ParseRequest reads a request.
+func ParseRequest(data []byte) (m Request, err error) {
+	if err = parse("request", data, &m); err != nil {
+		return Request{}, err
+	}
+	return m, nil
+}
+
+// Encode returns the message's bytes.
+func (m Error) Encode() ([]byte, error) { return encode("error", &m) }
+
+// ParseError reads an error.
+func ParseError(data []byte) (m Error, err error) {
+	if err = parse("error", data, &m); err != nil {
+		return Error{}, err
+	}
+	return m, nil
 }

@@ -192,22 +192,3 @@ type Error struct {
 	RetryAfterMs uint32 `cbor:"5,keyasint,omitempty"` // 0: the device's own judgement
 	Reason       string `cbor:"6,keyasint,omitempty"` // for people
 }
-
-// Bitmap is a set of small numbers: bit k is bit k%8 of byte k/8.
-type Bitmap []byte
-
-// NewBitmap returns an empty set with room for 0..n-1.
-func NewBitmap(n int) Bitmap { return make(Bitmap, (n+7)/8) }
-
-// Has reports whether k is in the set; what lies outside is not.
-func (b Bitmap) Has(k int) bool { return k >= 0 && k/8 < len(b) && b[k/8]&(1<<(k%8)) != 0 }
-
-// Set adds k, which must be within the room.
-func (b Bitmap) Set(k int) { b[k/8] |= 1 << (k % 8) }
-
-// Clear removes k.
-func (b Bitmap) Clear(k int) {
-	if b.Has(k) {
-		b[k/8] &^= 1 << (k % 8)
-	}
-}
