@@ -11,7 +11,11 @@
 // Weight[o*In+i].
 package graph
 
-import "fmt"
+import (
+	"fmt"
+
+	"skiff/formats/tokenizer"
+)
 
 // Activation is the function between the two feed-forward Linears.
 type Activation uint8
@@ -154,6 +158,7 @@ type Model struct {
 	MaxTokens int    // longest input in tokens, special ones included; at most P
 	Prefix    string // put before every text by Embed
 
+	Tokenizer     *tokenizer.Tokenizer
 	TokenizerJSON []byte   // tokenizer.json as it was read
 	Source        [32]byte // SHA-256 over (name, size, SHA-256) of the files it came from
 }

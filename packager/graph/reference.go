@@ -28,6 +28,12 @@ type Reference struct {
 // Reference returns the interpreter of m.
 func (m *Model) Reference() *Reference { return &Reference{m} }
 
+// Embed returns the sentence vector of a text: Prefix and text, tokenised and
+// cut to MaxTokens.
+func (r *Reference) Embed(text string) ([]float32, error) {
+	return r.EmbedIDs(r.m.Tokenizer.AppendIDs(nil, r.m.Prefix+text, r.m.MaxTokens), nil)
+}
+
 // EmbedIDs returns the sentence vector, [H], of one tokenised text whose token
 // types are all 0.
 func (r *Reference) EmbedIDs(ids []int32, tap Tap) ([]float32, error) {

@@ -1,0 +1,225 @@
+package importer
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"skiff/formats/safetensors"
+	"skiff/formats/strictjson"
+	"skiff/formats/tensor"
+	"skiff/packager/graph"
+)
+
+// The kinds of a Description.
+const (
+	KindModel       = "model"
+	KindConfig      = "config"
+	KindSafetensors = "safetensors"
+	KindTokenizer   = "tokenizer"
+)
+
+// Description is what Inspect found. Parts that the kind has not are nil.
+type Description struct {
+	Path      string         `json:"path"`
+	Kind      string         `json:"kind"`
+	Model     *ModelInfo     `json:"model,omitempty"`
+	Weights   *WeightsInfo   `json:"weights,omitempty"`
+	Tokenizer *TokenizerInfo `json:"tokenizer,omitempty"`
+	Files     []FileInfo     `json:"files,omitempty"`
+	Notes     []string       `json:"notes,omitempty"` // what is odd but not wrong
+}
+
+// ModelInfo is an architecture and what is done with its result.
+type ModelInfo struct {
+	Arch         string   `json:"arch"`
+	Class        string   `json:"class,omitempty"`
+	Task         string   `json:"task"`
+	Layers       int      `json:"layers"`
+	Hidden       int      `json:"hidden"`
+	Heads        int      `json:"heads"`
+	Inner        int      `json:"inner"`
+	Vocab        int      `json:"vocab"`
+	MaxPositions int      `json:"max_positions"`
+	Types        int      `json:"types"`
+	Activation   string   `json:"activation"`
+	Eps          float64  `json:"eps"`
+	Labels       []string `json:"labels,omitempty"`
+	Pooling      string   `json:"pooling,omitempty"`
+	Normalize    bool     `json:"normalize,omitempty"`
+	MaxTokens    int      `json:"max_tokens,omitempty"`
+	Prefix       string   `json:"prefix,omitempty"`
+	Source       string   `json:"source,omitempty"` // SHA-256 over the used files
+}
+
+// WeightsInfo sums up stored tensors.
+type WeightsInfo struct {
+	Parameters int               `json:"parameters"`
+	Bytes      int               `json:"bytes"`
+	DTypes     map[string]int    `json:"dtypes"` // elements of each type
+	Metadata   map[string]string `json:"metadata,omitempty"`
+	Tensors    []TensorInfo      `json:"tensors"`
+}
+
+// Inspect checks the model folder or the single file at path wholly and
+// describes it. A file is a .safetensors, a config.json or a tokenizer.json. It
+// never writes; its memory is a small multiple of what it reads.
+func Inspect(ctx context.Context, path string) (*Description, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return inspectFolder(ctx, path)
+	}
+	if strings.HasSuffix(path, ".safetensors") {
+		return inspectSafetensors(ctx, path)
+	}
+	if !strings.HasSuffix(path, ".json") || strings.HasSuffix(path, ".index.json") {
+		return nil, unsupported(filepath.Base(path), "", "give a folder, a .safetensors, a config.json or a tokenizer.json", "not a model file that can be read")
+	}
+	return inspectJSON(path)
+}
+
+// inspectFolder describes a model folder by opening it.
+func inspectFolder(ctx context.Context, dir string) (*Description, error) {
+	f, err := osFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, c, err := open(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	d := &Description{Path: dir, Kind: KindModel, Model: c.config.info(m), Weights: summary(c.tensors), Tokenizer: c.tokenizer, Files: c.files}
+	for _, name := range c.unused {
+		d.Notes = append(d.Notes, "not needed: "+name)
+	}
+	if m.Task == graph.TaskEncode {
+		d.Notes = append(d.Notes, "no "+modulesName+": the encoder has no pooling, so it cannot be packed for embedding")
+	}
+	return d, nil
+}
+
+// info describes the model m of the configuration.
+func (c *config) info(m *graph.Model) *ModelInfo {
+	i := &ModelInfo{
+		Arch: m.Arch, Class: c.architecture, Task: m.Task, Layers: m.Layers, Hidden: m.Hidden, Heads: m.Heads,
+		Inner: m.Inner, Vocab: m.Vocab, MaxPositions: m.MaxPositions, Types: m.Types, Activation: c.act.String(), Eps: c.eps,
+		Labels: c.labels, Normalize: m.Normalize, MaxTokens: m.MaxTokens, Prefix: m.Prefix,
+	}
+	if m.Pool != graph.PoolNone {
+		i.Pooling = m.Pool.String()
+	}
+	if m.Source != [32]byte{} {
+		i.Source = hex.EncodeToString(m.Source[:])
+	}
+	return i
+}
+
+// summary adds up a list of tensors.
+func summary(list []TensorInfo) *WeightsInfo {
+	w := &WeightsInfo{DTypes: make(map[string]int), Tensors: list}
+	for _, t := range list {
+		d, _ := tensor.Parse(t.DType)
+		n, _ := tensor.Elements(t.Shape, d.Size())
+		w.Parameters += n
+		w.Bytes += t.Bytes
+		w.DTypes[t.DType] += n
+	}
+	return w
+}
+
+// inspectSafetensors describes a weights file on its own; values that are not
+// finite are noted, since only a model says whether they matter.
+func inspectSafetensors(ctx context.Context, path string) (*Description, error) {
+	file, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	d := &Description{Path: path, Kind: KindSafetensors, Weights: summary(describe(file))}
+	d.Weights.Metadata = file.Metadata()
+	for _, name := range file.Names() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		v, _ := file.Tensor(name)
+		data, err := v.Float32s()
+		if err != nil {
+			continue // not floating point
+		}
+		if at, ok := finite(data); !ok {
+			d.Notes = append(d.Notes, fmt.Sprintf("tensor %s: element %d is %v", name, at, data[at]))
+		}
+	}
+	return d, nil
+}
+
+// inspectJSON describes a config.json or a tokenizer.json, whatever its name is.
+func inspectJSON(path string) (*Description, error) {
+	f, err := osFolder(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	name := filepath.Base(path)
+	data, err := f.read(name, maxTokenizer)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := sniff(name, data)
+	if err != nil {
+		return nil, err
+	}
+	d := &Description{Path: path, Kind: kind, Files: f.used}
+	if kind == KindTokenizer {
+		_, d.Tokenizer, err = parseTokenizer(name, data)
+		return d, err
+	}
+	if len(data) > maxConfig {
+		return nil, invalid(name, "", "", "%d bytes, more than %d", len(data), maxConfig)
+	}
+	c, err := parseConfig(name, data)
+	if err != nil {
+		return nil, err
+	}
+	d.Model = c.info(c.model())
+	return d, nil
+}
+
+// sniff tells a configuration from a tokenizer, by the name or by the keys.
+func sniff(name string, data []byte) (string, error) {
+	switch name {
+	case configName:
+		return KindConfig, nil
+	case tokenizerName:
+		return KindTokenizer, nil
+	}
+	kind := ""
+	err := func() error {
+		s, err := strictjson.New(data, maxTokenizerDepth)
+		if err != nil {
+			return err
+		}
+		return s.Object(func(key string) error {
+			switch key {
+			case "model_type":
+				kind = KindConfig
+			case "pre_tokenizer":
+				kind = KindTokenizer
+			}
+			return s.Skip()
+		})
+	}()
+	if bad := (*strictjson.Error)(nil); errors.As(err, &bad) {
+		return "", jsonError(name, err)
+	}
+	if kind == "" {
+		return "", unsupported(name, "", "give a folder, a .safetensors, a config.json or a tokenizer.json", "neither a configuration nor a tokenizer")
+	}
+	return kind, nil
+}
