@@ -33,10 +33,14 @@ func (p *pack) measure(ctx context.Context, model *infer.Model) error {
 	sort.Float64s(cosines)
 	p.manifest.Quality = bundle.Quality{
 		Metric: "cosine", Data: bundle.Digest(corpus.Digest()), Count: len(cosines),
-		CosineMean: mean(cosines), CosineP1: cosines[len(cosines)/100], CosineMin: cosines[0],
+		CosineMean: round(mean(cosines)), CosineP1: round(cosines[len(cosines)/100]), CosineMin: round(cosines[0]),
 	}
 	return nil
 }
+
+// round keeps five decimals: the reference's last bits depend on the CPU through exp and
+// erf, and the same model must pack to the same bytes everywhere.
+func round(x float64) float64 { return math.Round(x*1e5) / 1e5 }
 
 // Cosine is the cosine of the angle between two vectors of equal length, 0 if one is zero.
 func Cosine(a, b []float32) float64 {

@@ -141,25 +141,23 @@ func (m *Machine) runRanges(ctx context.Context, w *worker, st *stage, units, gr
 	return nil
 }
 
-// grain is how many units a worker claims at a time: a multiple of what the kernel likes,
-// about callCost of its heaviest step, and at least one range for every worker.
+// grain is how many units a worker claims at a time: a multiple of what the stage's
+// heaviest kernel likes, about callCost of it, and no more than a worker's fair share.
 func (m *Machine) grain(st *stage, units, tokens, seqs int) int {
-	best, cost := 1, 1
+	like, cost := 1, 0
 	for i := st.First; i < st.End; i++ {
 		s := &m.prog.Steps[i]
 		k := m.kernels[s.Kernel]
-		best = max(best, k.Grain())
-		cost = max(cost, k.Cost(s.Args, tokens, seqs))
-	}
-	share := (units + m.active - 1) / m.active
-	grain := max(callCost/cost/best, 1) * best
-	if grain > share {
-		grain = max((share+best-1)/best*best, 1)
-		if grain > share && share < best {
-			grain = share
+		if c := k.Cost(s.Args, tokens, seqs); c > cost {
+			like, cost = k.Grain(), c
 		}
 	}
-	return max(grain, 1)
+	grain := max(callCost/cost/like, 1) * like
+	share := (units + m.active - 1) / m.active
+	if share < like {
+		return max(share, 1)
+	}
+	return min(grain, (share+like-1)/like*like)
 }
 
 // runRange does the units [lo, hi) of a stage, step by step.

@@ -1,0 +1,244 @@
+package infer
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"skiff/formats/bundle"
+)
+
+// openTiny opens the committed bundle of a tiny random model, which packager's
+// TestTinyBundle writes.
+func openTiny(t testing.TB) *bundle.Bundle {
+	t.Helper()
+	b, err := bundle.OpenFile("testdata/tiny.skiff", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+func load(t testing.TB, b *bundle.Bundle, cfg Config) *Model {
+	t.Helper()
+	m, err := Load(context.Background(), b, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close(context.Background()) })
+	return m
+}
+
+// someTexts are n texts of mixed lengths, empty and overlong ones among them.
+func someTexts(n int) []string {
+	rng := rand.New(rand.NewPCG(3, uint64(n)))
+	words := strings.Fields("the man is water, and of the sea a bird zzz ? x")
+	out := make([]string, n)
+	for i := range out {
+		var text []string
+		for range rng.IntN(60) * rng.IntN(2) {
+			text = append(text, words[rng.IntN(len(words))])
+		}
+		out[i] = strings.Join(text, " ")
+	}
+	return out
+}
+
+func embed(t testing.TB, m *Model, texts []string) [][]float32 {
+	t.Helper()
+	rows, err := m.Embed(context.Background(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// Law 1: engine, number of workers, batch and neighbours change no bit.
+func TestSameBits(t *testing.T) {
+	b := openTiny(t)
+	texts := someTexts(64)
+	want := embed(t, load(t, b, Config{Kernels: "go", Workers: 1}), texts)
+	for _, kernels := range []string{"auto", "wasm", "interp", "go"} {
+		for _, workers := range []int{1, 2, 3} {
+			m := load(t, b, Config{Kernels: kernels, Workers: workers})
+			name := fmt.Sprintf("%s, %d workers", kernels, workers)
+			for _, size := range []int{1, 3, 64} {
+				for lo := 0; lo < len(texts); lo += size {
+					hi := min(lo+size, len(texts))
+					if diff := cmp.Diff(want[lo:hi], embed(t, m, texts[lo:hi])); diff != "" {
+						t.Fatalf("%s, texts %d to %d of 64:\n%s", name, lo, hi, diff)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A batch larger than a pass is split, which nobody can see.
+func TestLargeBatch(t *testing.T) {
+	m := load(t, openTiny(t), Config{})
+	texts := someTexts(700)
+	total := 0
+	for _, s := range texts {
+		total += m.Tokens(s)
+	}
+	if total < 4*int(m.prog.MaxTokens) {
+		t.Fatalf("%d tokens fill too few passes of %d", total, m.prog.MaxTokens)
+	}
+	all := embed(t, m, texts)
+	for _, i := range []int{0, 1, 255, 256, 257, 511, 512, 699} {
+		if diff := cmp.Diff(embed(t, m, texts[i:i+1])[0], all[i]); diff != "" {
+			t.Errorf("text %d alone:\n%s", i, diff)
+		}
+	}
+	if got := embed(t, m, nil); len(got) != 0 {
+		t.Errorf("%d vectors for no text", len(got))
+	}
+}
+
+func TestProve(t *testing.T) {
+	ctx := context.Background()
+	b := openTiny(t)
+	for _, kernels := range []string{"wasm", "interp", "go"} {
+		m := load(t, b, Config{Kernels: kernels, Workers: 1})
+		if err := m.Prove(ctx); err != nil {
+			t.Errorf("%s: %v", kernels, err)
+		}
+		m.manifest.Goldens[2].Answer[5] ^= 1
+		if err := m.Prove(ctx); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "golden 2") {
+			t.Errorf("%s: another answer passed: %v", kernels, err)
+		}
+		m.manifest.Goldens[2].Answer[5] ^= 1
+		m.manifest.Goldens[1].Blocks[1][0] ^= 1
+		if err := m.Prove(ctx); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), `golden 1, block "blocks.0"`) {
+			t.Errorf("%s: another block passed: %v", kernels, err)
+		}
+		m.manifest.Goldens[1].Blocks[1][0] ^= 1
+	}
+	m := load(t, b, Config{})
+	m.manifest.Goldens = nil
+	if err := m.Prove(ctx); !errors.Is(err, ErrMismatch) {
+		t.Errorf("a bundle without goldens was proved: %v", err)
+	}
+}
+
+// One weight that is off by one step changes a golden: the proof sees it.
+func TestProveSeesOneWeight(t *testing.T) {
+	m := load(t, openTiny(t), Config{})
+	w := m.prog.Weights[len(m.prog.Weights)-1]
+	for _, cand := range m.prog.Weights {
+		if strings.HasSuffix(cand.Tensor, "ffn_in") {
+			w = cand
+		}
+	}
+	m.machine.Memory()[w.Offset] ^= 1
+	if err := m.Prove(context.Background()); !errors.Is(err, ErrMismatch) {
+		t.Errorf("a changed weight in %s was proved: %v", w.Tensor, err)
+	}
+}
+
+func TestNotFinite(t *testing.T) {
+	m := load(t, openTiny(t), Config{})
+	for _, w := range m.prog.Weights {
+		if w.Tensor == "embed.norm.bias" {
+			binary.LittleEndian.PutUint32(m.machine.Memory()[w.Offset:], 0x7fc00000)
+		}
+	}
+	if _, err := m.Embed(context.Background(), []string{"the man"}); !errors.Is(err, ErrNotFinite) {
+		t.Errorf("a NaN came out: %v", err)
+	}
+}
+
+func TestFit(t *testing.T) {
+	good := openTiny(t).Manifest
+	for name, change := range map[string]func(m *bundle.Manifest, c *Config){
+		"a newer runtime":   func(m *bundle.Manifest, _ *Config) { m.MinRuntime = Version + 1 },
+		"an unknown task":   func(m *bundle.Manifest, _ *Config) { m.Task = "paint" },
+		"too much memory":   func(m *bundle.Manifest, _ *Config) { m.Memory.Arena = 1 << 40 },
+		"memory that wraps": func(m *bundle.Manifest, _ *Config) { m.Memory.Weights, m.Memory.Arena = 1<<63, 1<<63 },
+		"unknown kernels":   func(_ *bundle.Manifest, c *Config) { c.Kernels = "gpu" },
+	} {
+		m, cfg := good, Config{}
+		change(&m, &cfg)
+		if err := Fit(&m, cfg); !errors.Is(err, ErrIncompatible) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := Fit(&good, Config{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLoadRefusesAnotherPlan(t *testing.T) {
+	b := *openTiny(t)
+	b.Manifest.Memory.Arena -= 64
+	if _, err := Load(context.Background(), &b, Config{}); !errors.Is(err, ErrIncompatible) {
+		t.Errorf("a plan that hides 64 bytes passed: %v", err)
+	}
+}
+
+func TestCloseAndCancel(t *testing.T) {
+	m := load(t, openTiny(t), Config{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := m.Embed(ctx, []string{"x"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	embed(t, m, []string{"it works after a cancelled call"})
+	for range 2 {
+		if err := m.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := m.Embed(context.Background(), []string{"x"}); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+func TestConcurrentCallers(t *testing.T) {
+	m := load(t, openTiny(t), Config{Workers: 2})
+	texts := someTexts(20)
+	want := embed(t, m, texts)
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			got, err := m.Embed(context.Background(), texts)
+			if err != nil || !cmp.Equal(want, got) {
+				t.Errorf("beside others: %v", err)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// A call allocates its result and nothing else.
+func TestEmbedAllocatesOnlyTheResult(t *testing.T) {
+	for _, kernels := range []string{"wasm", "go"} {
+		m := load(t, openTiny(t), Config{Kernels: kernels, Workers: 2})
+		texts := someTexts(12)
+		ctx := context.Background()
+		embed(t, m, texts)
+		if n := testing.AllocsPerRun(20, func() { m.Embed(ctx, texts) }); n > 2 {
+			t.Errorf("%s: %v allocations a call, the result is 2", kernels, n)
+		}
+	}
+}
+
+func TestHidden(t *testing.T) {
+	m := load(t, openTiny(t), Config{})
+	ids, rows, err := m.Hidden(context.Background(), "the man is")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ids) != 5 || len(rows) != 5 || len(rows[0]) != m.Dim() {
+		t.Errorf("%d ids, %d rows of %d", len(ids), len(rows), len(rows[0]))
+	}
+}
