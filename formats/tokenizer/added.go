@@ -71,10 +71,10 @@ func parseAddedToken(v value) (addedToken, error) {
 
 func (a *addedVocabulary) add(v value, t addedToken, id int32) error {
 	if t.id != id {
-		return v.corrupt("%q has id %d, its place gives it %d", t.content, t.id, id)
+		return v.corrupt("%.60q has id %d, its place gives it %d", t.content, t.id, id)
 	}
 	if _, ok := a.byContent[t.content]; ok {
-		return v.corrupt("duplicate content %q", t.content)
+		return v.corrupt("duplicate content %.60q", t.content)
 	}
 	if _, ok := a.byID[id]; ok {
 		return v.corrupt("duplicate id %d", id)
@@ -107,7 +107,7 @@ func (a *addedVocabulary) index(v value, n normalizer) error {
 				continue
 			}
 			if n.normalize(&t, &spare); len(t.b) == 0 {
-				return v.fail(ErrUnsupported, "added token %q normalizes to nothing", tok.content)
+				return v.fail(ErrUnsupported, "added token %.60q normalizes to nothing", tok.content)
 			}
 			a.normalized.add(t.b, i)
 		}

@@ -25,7 +25,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("%s: %s (byte %d)", e.Section, e.Reason, e.Off)
+	return fmt.Sprintf("%.120s: %.300s (byte %d)", e.Section, e.Reason, e.Off)
 }
 
 func (e *Error) Unwrap() error { return e.Kind }

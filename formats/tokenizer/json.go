@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -51,7 +52,7 @@ func parseJSON(data []byte) (*document, error) {
 	if off := invalidUTF8(data); off >= 0 {
 		return nil, &Error{"json", off, "invalid UTF-8", ErrCorrupt}
 	}
-	d.nodes = make([]node, 0, len(data)/8+8)
+	d.nodes = make([]node, 0, maxNodes(data))
 	if err := d.value(0); err != nil {
 		return nil, err
 	}
@@ -59,6 +60,15 @@ func parseJSON(data []byte) (*document, error) {
 		return nil, d.errorf("data after the value")
 	}
 	return d, nil
+}
+
+// maxNodes bounds the number of nodes: one of these bytes stands before each.
+func maxNodes(data []byte) int {
+	n := 1
+	for _, c := range []string{",", ":", "[", "{"} {
+		n += bytes.Count(data, []byte(c))
+	}
+	return n
 }
 
 func invalidUTF8(data []byte) int {
@@ -76,6 +86,14 @@ func invalidUTF8(data []byte) int {
 
 func (d *document) errorf(format string, args ...any) error {
 	return &Error{"json", d.pos, fmt.Sprintf(format, args...), ErrCorrupt}
+}
+
+// unexpected reports what was expected, or that the file ends here.
+func (d *document) unexpected(reason string) error {
+	if d.pos == len(d.data) {
+		reason = "unexpected end"
+	}
+	return d.errorf("%s", reason)
 }
 
 func (d *document) space() {
@@ -115,16 +133,12 @@ func (d *document) value(depth int) error {
 		return d.word("false", kindFalse)
 	case 'n':
 		return d.word("null", kindNull)
-	case 0:
-		if d.pos == len(d.data) {
-			return d.errorf("unexpected end")
-		}
 	default:
 		if c == '-' || '0' <= c && c <= '9' {
 			return d.number()
 		}
 	}
-	return d.errorf("unexpected byte %q", d.data[d.pos])
+	return d.unexpected("expected a value")
 }
 
 func (d *document) add(k kind, off, end int) {
@@ -133,7 +147,7 @@ func (d *document) add(k kind, off, end int) {
 
 func (d *document) word(w string, k kind) error {
 	if len(d.data)-d.pos < len(w) || string(d.data[d.pos:d.pos+len(w)]) != w {
-		return d.errorf("unexpected byte %q", d.data[d.pos])
+		return d.errorf("expected %s", w)
 	}
 	d.add(k, d.pos, d.pos+len(w))
 	d.pos += len(w)
@@ -167,7 +181,7 @@ func (d *document) container(k kind, last byte, depth int) error {
 
 func (d *document) key() error {
 	if d.peek() != '"' {
-		return d.errorf("expected a key")
+		return d.unexpected("expected a key")
 	}
 	if err := d.str(); err != nil {
 		return err
@@ -177,7 +191,7 @@ func (d *document) key() error {
 
 func (d *document) expect(c byte) error {
 	if d.peek() != c {
-		return d.errorf("expected %q", c)
+		return d.unexpected(fmt.Sprintf("expected %q", c))
 	}
 	d.pos++
 	return nil

@@ -90,7 +90,7 @@ func (b *vocabularyBuilder) add(key, id value) error {
 		return id.corrupt("duplicate id %d", n)
 	}
 	if !b.words.insert(word, int32(n)) {
-		return key.corrupt("duplicate word %q", word)
+		return key.corrupt("duplicate word %.60q", word)
 	}
 	b.runs[n] = run{uint32(len(b.text)), uint32(len(word))}
 	b.text = append(b.text, word...)

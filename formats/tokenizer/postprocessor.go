@@ -155,7 +155,7 @@ func parseSpecial(key string, v value, ids int) (special, error) {
 		s.tokens = append(s.tokens, token)
 	}
 	if id := o.str("id"); o.err() == nil && id != key {
-		return s, v.corrupt("id %q under key %q", id, key)
+		return s, v.corrupt("id %.60q under key %q", id, key)
 	}
 	if o.err() == nil && len(s.ids) != len(s.tokens) {
 		return s, v.corrupt("%d ids for %d tokens", len(s.ids), len(s.tokens))
@@ -197,7 +197,7 @@ func (t *template) part(v value, texts int) (part, error) {
 	p.special = s.str("id")
 	p.typeID = int32(s.integer("type_id", maxTypeID))
 	if _, ok := t.specials[p.special]; !ok {
-		s.keep(tok.corrupt("special token %q is not defined", p.special))
+		s.keep(tok.corrupt("special token %.60q is not defined", p.special))
 	}
 	return p, s.err()
 }

@@ -57,7 +57,18 @@ func (g golden) encoding() Encoding {
 	return e
 }
 
+// same is a fast equality; cmp, which is slow, explains differences.
+func (g golden) same(e Encoding, top bool) bool {
+	return slices.Equal(g.IDs, e.IDs) && slices.Equal(g.TypeIDs, e.TypeIDs) && slices.Equal(g.Offsets, e.Offsets) &&
+		slices.Equal(g.SpecialMask, e.SpecialMask) && slices.Equal(g.AttentionMask, e.AttentionMask) &&
+		(!top || slices.Equal(g.Tokens, e.Tokens)) &&
+		slices.EqualFunc(g.Overflowing, e.Overflowing, func(g golden, e Encoding) bool { return g.same(e, false) })
+}
+
 func diffEncoding(want golden, got Encoding) string {
+	if want.same(got, true) {
+		return ""
+	}
 	got.Overflowing = slices.Clone(got.Overflowing)
 	for i := range got.Overflowing {
 		got.Overflowing[i].Tokens = nil
@@ -92,23 +103,40 @@ func TestReference(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkFolder(t, k, dir)
+			f := readFolder(t, dir)
+			f.check(t, k)
 			again, err := Parse(k.Canonical(0))
 			if err != nil {
 				t.Fatal("canonical form:", err)
 			}
 			again.truncation, again.padding = k.truncation, k.padding
-			checkFolder(t, again, dir)
+			f.check(t, again)
 		})
 	}
 }
 
-func checkFolder(t *testing.T, k *Tokenizer, dir string) {
-	cases := readLines[goldenCase](t, filepath.Join(dir, "cases.jsonl"))
-	if len(cases) == 0 {
+// folder is the reference data of one tokenizer.
+type folder struct {
+	cases   []goldenCase
+	batches []goldenBatch
+	decodes []goldenDecode
+}
+
+func readFolder(t *testing.T, dir string) folder {
+	f := folder{
+		readLines[goldenCase](t, filepath.Join(dir, "cases.jsonl")),
+		readLines[goldenBatch](t, filepath.Join(dir, "batches.jsonl")),
+		readLines[goldenDecode](t, filepath.Join(dir, "decodes.jsonl")),
+	}
+	if len(f.cases) == 0 {
 		t.Fatal("no cases")
 	}
-	for i, c := range cases {
+	t.Logf("%d cases, %d batches, %d decodes", len(f.cases), len(f.batches), len(f.decodes))
+	return f
+}
+
+func (f folder) check(t *testing.T, k *Tokenizer) {
+	for i, c := range f.cases {
 		got, err := k.Encode(c.Text, c.Pair, c.Special)
 		if err != nil {
 			t.Errorf("case %d: %v", i, err)
@@ -122,10 +150,10 @@ func checkFolder(t *testing.T, k *Tokenizer, dir string) {
 			checkAppendIDs(t, k, i, c)
 		}
 	}
-	for i, b := range readLines[goldenBatch](t, filepath.Join(dir, "batches.jsonl")) {
+	for i, b := range f.batches {
 		checkBatch(t, k, i, b)
 	}
-	for i, d := range readLines[goldenDecode](t, filepath.Join(dir, "decodes.jsonl")) {
+	for i, d := range f.decodes {
 		if got := k.Decode(d.IDs, d.SkipSpecial); got != d.Decoded {
 			t.Errorf("decode %d: got %q, want %q", i, got, d.Decoded)
 		}
@@ -152,8 +180,8 @@ func checkAppendIDs(t *testing.T, k *Tokenizer, i int, c goldenCase) {
 		}
 	}
 	dst := []int32{-7}
-	if d := cmp.Diff(want, k.AppendIDs(dst, c.Text, 0)[1:], cmpopts.EquateEmpty()); d != "" {
-		t.Errorf("case %d %q: AppendIDs (-want +got):\n%s", i, c.Text, d)
+	if got := k.AppendIDs(dst, c.Text, 0); got[0] != -7 || !slices.Equal(got[1:], want) {
+		t.Errorf("case %d %q: AppendIDs gives %v, want %v", i, c.Text, got[1:], want)
 	}
 }
 

@@ -26,7 +26,7 @@ func (v value) fail(kind error, format string, args ...any) error {
 
 // unsupported refuses a component by name.
 func (v value) unsupported(typ string) error {
-	return v.fail(ErrUnsupported, "unsupported type %q", typ)
+	return v.fail(ErrUnsupported, "unsupported type %.60q", typ)
 }
 
 func (v value) want(k kind) error {
@@ -127,7 +127,7 @@ func (v value) object(allowed ...string) *object {
 			break
 		}
 		if !slices.Contains(allowed, key) {
-			o.keep(v.fail(ErrUnsupported, "unknown key %q", key))
+			o.keep(v.fail(ErrUnsupported, "unknown key %.60q", key))
 			break
 		}
 		o.fields[key] = member
@@ -149,7 +149,7 @@ func (o *object) get(key string, optional bool) (value, bool) {
 		return v, o.failed == nil
 	}
 	if !optional {
-		o.keep(o.corrupt("missing key %q", key))
+		o.keep(o.corrupt("missing key %.60q", key))
 	}
 	return value{}, false
 }
@@ -204,7 +204,7 @@ func (o *object) choice(key string, names ...string) int {
 	i := slices.Index(names, s)
 	if i < 0 && o.failed == nil {
 		v, _ := o.get(key, false)
-		o.keep(v.fail(ErrUnsupported, "unsupported value %q", s))
+		o.keep(v.fail(ErrUnsupported, "unsupported value %.60q", s))
 	}
 	return max(i, 0)
 }
@@ -220,5 +220,5 @@ func (v value) typeOf() (string, error) {
 			return member.str()
 		}
 	}
-	return "", v.corrupt("missing key %q", "type")
+	return "", v.corrupt("missing key %.60q", "type")
 }

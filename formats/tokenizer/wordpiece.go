@@ -30,7 +30,7 @@ func parseWordPiece(v value) (model, error) {
 		return nil, err
 	}
 	if m.unknown, ok = m.id(unk); !ok {
-		return nil, v.corrupt("unk_token %q is not in the vocabulary", unk)
+		return nil, v.corrupt("unk_token %.60q is not in the vocabulary", unk)
 	}
 	m.inner, m.hasInner = m.words.walk(m.prefix)
 	return m, nil
