@@ -22,7 +22,7 @@ const (
 	exp4       = 0.00138145356031
 )
 
-// exp is e^x for every x with a relative error below 1.5e-7; NaN gives NaN.
+// exp is e^x for every x with a relative error below 1e-7; NaN gives NaN.
 func exp(x float32) float32 {
 	if x < expLow {
 		return 0
@@ -48,18 +48,18 @@ func exp(x float32) float32 {
 // where the quotient has become 1.
 const (
 	erfClamp = 3.85
-	erfP0    = 1.128379
-	erfP1    = 0.18994762
+	erfP0    = 1.1283791
+	erfP1    = 0.18994756
 	erfP2    = 0.052744333
-	erfP3    = 0.0037614245
-	erfP4    = 0.00028756715
-	erfP5    = 2.0906382e-06
+	erfP3    = 0.003761425
+	erfP4    = 0.00028756706
+	erfP5    = 2.0906418e-06
 	erfQ0    = 1.0
 	erfQ1    = 0.50166875
-	erfQ2    = 0.11397118
-	erfQ3    = 0.014958203
-	erfQ4    = 0.001166695
-	erfQ5    = 3.8650123e-05
+	erfQ2    = 0.11397115
+	erfQ3    = 0.014958211
+	erfQ4    = 0.001166694
+	erfQ5    = 3.8650163e-05
 )
 
 // erf is the error function with an absolute error below 4e-7; NaN gives NaN.

@@ -16,8 +16,8 @@ func TestExpError(t *testing.T) {
 		}
 	})
 	t.Logf("max relative error %.3g at %g", worst, at)
-	if worst > 1.5e-7 {
-		t.Error("over 1.5e-7")
+	if worst > 1e-7 {
+		t.Error("over 1e-7")
 	}
 }
 
