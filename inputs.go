@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxLine bounds one line of input; a longer one is not a text but a mistake.
+const maxLine = 16 << 20
+
+// input is one text, or a pair of them for tasks that compare two.
+type input struct {
+	Text string
+	Pair *string
+}
+
+// MarshalJSON gives the text, or both as an array.
+func (in input) MarshalJSON() ([]byte, error) {
+	if in.Pair == nil {
+		return json.Marshal(in.Text)
+	}
+	return json.Marshal([]string{in.Text, *in.Pair})
+}
+
+// inputs hands out the texts of a command in order: its arguments, or when there
+// are none one per line of standard input.
+type inputs struct {
+	args  []string
+	lines *bufio.Reader // nil when the texts are arguments
+	json  bool          // a line that starts with " or [ is JSON
+	line  int           // lines read
+}
+
+func newInputs(args []string, stdin io.Reader, asJSON bool) *inputs {
+	in := &inputs{args: args, json: asJSON}
+	if len(args) == 0 {
+		in.lines = bufio.NewReader(stdin)
+	}
+	return in
+}
+
+// next returns up to max texts, none at the end. It waits for the first one only:
+// who types a line gets the answer before typing another.
+func (in *inputs) next(max int) ([]input, error) {
+	var batch []input
+	for len(batch) < max {
+		one, err := in.one()
+		if errors.Is(err, io.EOF) {
+			return batch, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		batch = append(batch, one)
+		if in.lines != nil && !in.ready() {
+			break
+		}
+	}
+	return batch, nil
+}
+
+// ready reports whether another whole line can be had without waiting.
+func (in *inputs) ready() bool {
+	held, err := in.lines.Peek(in.lines.Buffered())
+	return err == nil && bytes.IndexByte(held, '\n') >= 0
+}
+
+func (in *inputs) one() (input, error) {
+	if in.lines == nil {
+		if len(in.args) == 0 {
+			return input{}, io.EOF
+		}
+		text := in.args[0]
+		in.args = in.args[1:]
+		return split(text), nil
+	}
+	text, err := in.readLine()
+	if err != nil {
+		return input{}, err
+	}
+	in.line++
+	one, err := in.parse(text)
+	if err != nil {
+		return input{}, fmt.Errorf("read line %d: %w", in.line, err)
+	}
+	return one, nil
+}
+
+// readLine returns a line without its end; the last one may lack it.
+func (in *inputs) readLine() (string, error) {
+	var text []byte
+	for {
+		part, err := in.lines.ReadSlice('\n')
+		text = append(text, part...)
+		switch {
+		case len(text) > maxLine:
+			return "", fmt.Errorf("read line %d: longer than %d bytes", in.line+1, maxLine)
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case errors.Is(err, io.EOF) && len(text) > 0:
+			return string(text), nil
+		case err != nil:
+			return "", err
+		}
+		return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
+	}
+}
+
+func (in *inputs) parse(text string) (input, error) {
+	if !utf8.ValidString(text) {
+		return input{}, errors.New("not UTF-8")
+	}
+	if in.json && (strings.HasPrefix(text, `"`) || strings.HasPrefix(text, "[")) {
+		return parseJSON(text)
+	}
+	return split(text), nil
+}
+
+// split parts a pair at its tab.
+func split(text string) input {
+	if first, second, ok := strings.Cut(text, "\t"); ok {
+		return input{Text: first, Pair: &second}
+	}
+	return input{Text: text}
+}
+
+func parseJSON(text string) (input, error) {
+	if text[0] == '"' {
+		var one string
+		err := json.Unmarshal([]byte(text), &one)
+		return input{Text: one}, err
+	}
+	var pair []string
+	if err := json.Unmarshal([]byte(text), &pair); err != nil {
+		return input{}, err
+	}
+	if len(pair) != 2 {
+		return input{}, fmt.Errorf("%d texts, want a pair", len(pair))
+	}
+	return input{Text: pair[0], Pair: &pair[1]}, nil
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"skiff/formats/bundle"
+	"skiff/packager/importer"
+)
+
+func newInspect() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "inspect BUNDLE|MODEL|FILE",
+		Short: "Check a bundle, a model's folder or a single model file wholly, and tell what is in it",
+		Long: `Check a bundle, a model's folder or a single model file (safetensors, config.json, tokenizer.json) wholly,
+and tell what is in it. Whether the signer of a bundle is trusted is what skiff verify answers.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			info, err := inspect(cmd.Context(), args[0])
+			switch {
+			case err != nil:
+				return err
+			case asJSON:
+				return printJSON(cmd.OutOrStdout(), info)
+			}
+			return info.WriteText(cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// description is what inspect found, for JSON and for people.
+type description interface {
+	WriteText(w io.Writer) error
+}
+
+func inspect(ctx context.Context, arg string) (description, error) {
+	isFile, err := isBundle(arg)
+	if err != nil {
+		return nil, err
+	}
+	if isFile {
+		return inspectBundle(ctx, arg)
+	}
+	return importer.Inspect(ctx, arg)
+}
+
+// bundleInfo is what skiff inspect --json prints for a bundle.
+type bundleInfo struct {
+	Kind       string         `json:"kind"` // "bundle"
+	Digest     bundle.Digest  `json:"digest"`
+	Name       string         `json:"name"`
+	Version    string         `json:"version"`
+	Release    uint64         `json:"release"`
+	Product    string         `json:"product"`
+	Channels   []string       `json:"channels,omitempty"` // none: any
+	SignedBy   []string       `json:"signed_by"`          // key ids
+	Task       string         `json:"task"`
+	Dim        int            `json:"dim"`
+	MaxTokens  int            `json:"max_tokens"` // of one text
+	Pooling    string         `json:"pooling,omitempty"`
+	Normalize  bool           `json:"normalize"`
+	MinRuntime uint32         `json:"min_runtime"`
+	Bytes      int64          `json:"bytes"`
+	Chunks     int            `json:"chunks"`
+	Codecs     map[string]int `json:"codecs"` // chunks by first encoding
+	Goldens    int            `json:"goldens"`
+	Memory     memoryInfo     `json:"memory"`
+	Quality    *qualityInfo   `json:"quality,omitempty"`
+	Source     bundle.Digest  `json:"source"`
+	Tool       string         `json:"tool,omitempty"`
+	Objects    []objectInfo   `json:"objects"`
+}
+
+// memoryInfo is the memory plan; sizes in bytes.
+type memoryInfo struct {
+	Weights   uint64 `json:"weights"`
+	Arena     uint64 `json:"arena"`
+	Scratch   uint64 `json:"scratch"` // per worker
+	MaxTokens uint64 `json:"max_tokens"`
+	MaxSeqs   uint64 `json:"max_seqs"`
+}
+
+// qualityInfo is what the packager measured, int8 against float32.
+type qualityInfo struct {
+	Texts      int     `json:"texts"`
+	CosineMean float64 `json:"cosine_mean"`
+	CosineP1   float64 `json:"cosine_p1"`
+	CosineMin  float64 `json:"cosine_min"`
+}
+
+type objectInfo struct {
+	Kind  string `json:"kind"`
+	Name  string `json:"name"`
+	DType string `json:"dtype,omitempty"`
+	Shape []int  `json:"shape,omitempty"`
+	Bytes uint64 `json:"bytes"`
+}
+
+// inspectBundle reads every byte of a bundle, whoever signed it.
+func inspectBundle(ctx context.Context, path string) (info bundleInfo, err error) {
+	b, err := bundle.OpenFile(path, nil)
+	if err != nil {
+		return bundleInfo{}, fmt.Errorf("open %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	if err := b.VerifyAll(ctx); err != nil {
+		return bundleInfo{}, fmt.Errorf("verify %s: %w", path, err)
+	}
+	m := b.Manifest
+	info = bundleInfo{
+		Kind: "bundle", Digest: b.Digest(), Name: m.Name, Version: m.Version, Release: m.Release,
+		Product: m.Product, Channels: m.Channels, Task: m.Task, Dim: m.Meta.Hidden, MaxTokens: m.Meta.MaxTokensPerText,
+		Pooling: m.Meta.Pooling, Normalize: m.Meta.Normalize, MinRuntime: m.MinRuntime,
+		Bytes: b.Size(), Chunks: len(b.Index), Codecs: codecs(b.Index), Goldens: len(m.Goldens),
+		Memory: memoryInfo(m.Memory), Source: m.Lineage.Source, Tool: m.Lineage.Tool,
+	}
+	for _, s := range b.Signatures {
+		info.SignedBy = append(info.SignedBy, s.Key.String())
+	}
+	if q := m.Quality; q.Count > 0 {
+		info.Quality = &qualityInfo{q.Count, q.CosineMean, q.CosineP1, q.CosineMin}
+	}
+	for _, o := range m.Objects {
+		info.Objects = append(info.Objects, describe(o))
+	}
+	return info, nil
+}
+
+func describe(o bundle.Object) objectInfo {
+	info := objectInfo{Kind: o.Kind.String(), Name: o.Name, Shape: o.Shape, Bytes: o.Length}
+	if o.Kind == bundle.KindTensor {
+		info.DType = o.DType.String()
+	}
+	return info
+}
+
+func codecs(index []bundle.Chunk) map[string]int {
+	count := map[string]int{}
+	for _, c := range index {
+		count[c.Encodings[0].Codec.String()]++
+	}
+	return count
+}
+
+// WriteText prints the description for people.
+func (b bundleInfo) WriteText(w io.Writer) error {
+	fmt.Fprintf(w, "bundle %s\n%s %s, release %d, for product %q", b.Digest, b.Name, b.Version, b.Release, b.Product)
+	if len(b.Channels) > 0 {
+		fmt.Fprintf(w, " in channels %q", b.Channels)
+	}
+	for _, k := range b.SignedBy {
+		fmt.Fprintf(w, "\nsigned by %s", k)
+	}
+	fmt.Fprintf(w, "\ntask %s: %d numbers for a text of up to %d tokens\n", b.Task, b.Dim, b.MaxTokens)
+	fmt.Fprintf(w, "%d bytes in %d chunks %v, all as their digests say\n", b.Bytes, b.Chunks, b.Codecs)
+	fmt.Fprintf(w, "memory: %d bytes of weights, %d of activations for %d tokens at once, %d per worker\n",
+		b.Memory.Weights, b.Memory.Arena, b.Memory.MaxTokens, b.Memory.Scratch)
+	if q := b.Quality; q != nil {
+		fmt.Fprintf(w, "int8 against float32 on %d texts: cosine %.5f on average, %.5f at worst\n", q.Texts, q.CosineMean, q.CosineMin)
+	}
+	fmt.Fprintf(w, "%d golden batches; made from %s by %s\n", b.Goldens, b.Source, b.Tool)
+	for _, o := range b.Objects {
+		if _, err := fmt.Fprintf(w, "  %-9s %-40s %-4s %v\t%d bytes\n", o.Kind, o.Name, o.DType, o.Shape, o.Bytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}

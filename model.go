@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"skiff/formats/bundle"
+	"skiff/formats/sign"
+	"skiff/packager"
+	"skiff/packager/builtin"
+	"skiff/packager/graph"
+	"skiff/packager/importer"
+	"skiff/runtime/infer"
+)
+
+// builtinName is what MODEL is called that comes with the binary.
+const builtinName = "builtin"
+
+// bundleMagic is how a bundle's first bytes begin.
+const bundleMagic = "\x89SKIFF"
+
+// isBundle reports whether an argument is a BUNDLE rather than a MODEL: by its
+// name, or by how the file begins. A broken .skiff file is a broken bundle.
+func isBundle(arg string) (bool, error) {
+	if arg == builtinName {
+		return false, nil
+	}
+	info, err := os.Stat(arg)
+	if err != nil || info.IsDir() {
+		return false, err
+	}
+	if strings.HasSuffix(arg, ".skiff") {
+		return true, nil
+	}
+	f, err := os.Open(arg)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	start := make([]byte, len(bundleMagic))
+	if _, err := io.ReadFull(f, start); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, fmt.Errorf("read %s: %w", arg, err)
+	}
+	return string(start) == bundleMagic, nil
+}
+
+// openBundle opens a bundle signed by a key of the trust file, or by the default
+// key when there is none. The caller closes it.
+func openBundle(path, trustFile string) (*bundle.Bundle, error) {
+	trust, err := trusted(trustFile)
+	if err != nil {
+		return nil, err
+	}
+	b, err := bundle.OpenFile(path, trust)
+	if errors.Is(err, sign.ErrUntrusted) {
+		return nil, fmt.Errorf("open %s: %w; --trust names a file of public keys", path, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return b, nil
+}
+
+// importModel reads MODEL: a folder, a file, or the built-in one.
+func importModel(ctx context.Context, arg string) (*graph.Model, error) {
+	if arg != builtinName {
+		return importer.Open(ctx, arg)
+	}
+	files, err := builtin.Model()
+	if err != nil {
+		return nil, err
+	}
+	return importer.OpenFS(ctx, files, builtin.Name)
+}
+
+// openOrPack gives the bundle of an argument: a BUNDLE from its file, a MODEL
+// packed in memory with the defaults of skiff pack, so that it answers with the
+// bits of its bundle. The key that signs the latter leaves with the process. The
+// caller closes the bundle.
+func openOrPack(ctx context.Context, arg, trustFile string, p *progress) (*bundle.Bundle, error) {
+	isFile, err := isBundle(arg)
+	if err != nil {
+		return nil, err
+	}
+	if isFile {
+		return openBundle(arg, trustFile)
+	}
+	m, err := importModel(ctx, arg)
+	if err != nil {
+		return nil, err
+	}
+	key, err := sign.Generate()
+	if err != nil {
+		return nil, err
+	}
+	stages := p.stages()
+	b, _, err := packager.Pack(ctx, m, packager.Config{Key: key, Progress: stages.report})
+	if err != nil {
+		return nil, err
+	}
+	stages.done()
+	return b, nil
+}
+
+// loadModel makes a MODEL or a BUNDLE ready to run.
+func loadModel(ctx context.Context, arg, trustFile string, cfg infer.Config, p *progress) (*infer.Model, error) {
+	b, err := openOrPack(ctx, arg, trustFile, p)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	m, err := infer.Load(ctx, b, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", arg, err)
+	}
+	return m, nil
+}
