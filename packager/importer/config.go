@@ -1,9 +1,11 @@
 package importer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -41,26 +43,34 @@ const (
 type size struct {
 	key string
 	max int64
+	dst func(c *config) *int
 }
 
 // configSizes lists them with bounds beyond any model of this kind: what is
 // larger is a mistake or an attack.
 func configSizes() map[string]size {
-	return map[string]size{
-		"hidden_size":             {"hidden_size", 1 << 14},
-		"intermediate_size":       {"intermediate_size", 1 << 17},
-		"vocab_size":              {"vocab_size", 1 << 22},
-		"max_position_embeddings": {"max_position_embeddings", 1 << 20},
-		"type_vocab_size":         {"type_vocab_size", 1 << 10},
-		"num_hidden_layers":       {"num_hidden_layers", 1 << 9},
-		"num_attention_heads":     {"num_attention_heads", 1 << 10},
+	of := func(a axis) func(*config) *int { return func(c *config) *int { return &c.sizes[a] } }
+	list := []size{
+		{"hidden_size", 1 << 14, of(axisH)},
+		{"intermediate_size", 1 << 17, of(axisF)},
+		{"vocab_size", 1 << 22, of(axisV)},
+		{"max_position_embeddings", 1 << 20, of(axisP)},
+		{"type_vocab_size", 1 << 10, of(axisS)},
+		{"num_hidden_layers", 1 << 9, func(c *config) *int { return &c.layers }},
+		{"num_attention_heads", 1 << 10, func(c *config) *int { return &c.heads }},
 	}
+	byKey := make(map[string]size)
+	for _, z := range list {
+		byKey[z.key] = z
+	}
+	return byKey
 }
 
 // inertKeys are keys of config.json that do not change what the encoder
 // computes: training, generation, presentation and bookkeeping.
-func inertKeys() []string {
-	return strings.Fields(`
+func inertKeys() map[string]bool {
+	keys := make(map[string]bool)
+	for key := range strings.FieldsSeq(`
 		attention_probs_dropout_prob bad_words_ids begin_suppress_tokens bos_token_id chunk_size_feed_forward
 		classifier_dropout decoder_start_token_id directionality diversity_penalty do_sample dtype early_stopping
 		encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task
@@ -71,7 +81,10 @@ func inertKeys() []string {
 		remove_invalid_values repetition_penalty return_dict return_dict_in_generate
 		sbert_ce_default_activation_function sentence_transformers sep_token_id suppress_tokens task_specific_params
 		temperature tf_legacy_loss tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torch_dtype
-		torchscript transformers_version typical_p use_bfloat16 use_cache cross_attention_hidden_size`)
+		torchscript transformers_version typical_p use_bfloat16 use_cache cross_attention_hidden_size`) {
+		keys[key] = true
+	}
+	return keys
 }
 
 // config is a checked config.json.
@@ -88,8 +101,9 @@ type config struct {
 	numLabels     int      // 0 where the file declares none
 
 	modelType, architecture string
-	seen                    map[string]bool
-	unknown                 []string // keys
+	sizeKeys                map[string]size
+	inert                   map[string]bool
+	unknown                 string // the first key of that kind
 }
 
 // model is the graph without weights.
@@ -117,7 +131,7 @@ func readConfig(f *folder, sub string) (*config, error) {
 
 // parseConfig checks the text of a config.json.
 func parseConfig(name string, data []byte) (*config, error) {
-	c := &config{file: name, eps: 1e-12, seen: make(map[string]bool)}
+	c := &config{file: name, eps: 1e-12, sizeKeys: configSizes(), inert: inertKeys()}
 	err := object(name, data, func(s *strictjson.Scanner) error {
 		return s.Object(func(key string) error { return c.member(s, key) })
 	})
@@ -139,8 +153,7 @@ func (c *config) member(s *strictjson.Scanner, key string) error {
 	if kind == strictjson.Null {
 		return s.Null() // as if it were not there
 	}
-	c.seen[key] = true
-	if size, ok := configSizes()[key]; ok {
+	if size, ok := c.sizeKeys[key]; ok {
 		return c.size(s, size)
 	}
 	switch key {
@@ -163,8 +176,8 @@ func (c *config) member(s *strictjson.Scanner, key string) error {
 	case "pruned_heads":
 		err = c.empty(s, key)
 	default:
-		if !strings.HasPrefix(key, "_") && !slices.Contains(inertKeys(), key) {
-			c.unknown = append(c.unknown, key) // an unknown model_type, which may follow, is the better message
+		if !strings.HasPrefix(key, "_") && !c.inert[key] {
+			c.unknown = cmp.Or(c.unknown, key) // an unknown model_type, which may follow, is the better message
 		}
 		err = s.Skip()
 	}
@@ -181,16 +194,7 @@ func (c *config) size(s *strictjson.Scanner, z size) error {
 	if n < 1 || n > z.max {
 		return s.Errorf(off, "%s is %d, outside 1 to %d", z.key, n, z.max)
 	}
-	switch z.key {
-	case "num_hidden_layers":
-		c.layers = int(n)
-	case "num_attention_heads":
-		c.heads = int(n)
-	default:
-		axes := map[string]axis{"hidden_size": axisH, "intermediate_size": axisF, "vocab_size": axisV,
-			"max_position_embeddings": axisP, "type_vocab_size": axisS}
-		c.sizes[axes[z.key]] = int(n)
-	}
+	*z.dst(c) = int(n)
 	return nil
 }
 
@@ -306,14 +310,16 @@ func (c *config) check() error {
 	if c.arch = archOf(c.modelType); c.arch == nil {
 		return unsupported(c.file, "model_type", "known: "+strings.Join(archNames(), ", "), "unknown architecture %q", c.modelType)
 	}
-	if len(c.unknown) > 0 {
-		return unsupported(c.file, c.unknown[0], "remove the key if the model does not depend on it", "an unknown key that may change the result")
+	if c.unknown != "" {
+		return unsupported(c.file, c.unknown, "remove the key if the model does not depend on it", "an unknown key that may change the result")
 	}
-	for _, key := range []string{"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-		"vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act"} {
-		if !c.seen[key] {
-			return invalid(c.file, key, "take config.json from where the weights came from", "missing")
+	for _, key := range slices.Sorted(maps.Keys(c.sizeKeys)) {
+		if *c.sizeKeys[key].dst(c) == 0 {
+			return c.missing(key)
 		}
+	}
+	if c.act == 0 {
+		return c.missing("hidden_act")
 	}
 	if c.sizes[axisH]%c.heads != 0 {
 		return invalid(c.file, "num_attention_heads", "", "%d heads do not divide hidden_size %d", c.heads, c.sizes[axisH])
@@ -324,6 +330,11 @@ func (c *config) check() error {
 	}
 	c.head = head
 	return c.checkLabels()
+}
+
+// missing is the error for a required key that is not there.
+func (c *config) missing(key string) error {
+	return invalid(c.file, key, "take config.json from where the weights came from", "missing")
 }
 
 // checkLabels fills in what transformers takes where nothing is declared: two

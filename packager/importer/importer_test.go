@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ import (
 
 // shared is the folder with the large test files, beside the repository or at
 // SKIFF_SHARED; the test is skipped when there is none.
-func shared(t *testing.T, parts ...string) string {
+func shared(t testing.TB, parts ...string) string {
 	t.Helper()
 	root := os.Getenv("SKIFF_SHARED")
 	if root == "" {
@@ -93,7 +94,7 @@ func TestHostile(t *testing.T) {
 }
 
 // small is a model folder with everything, made from its parts.
-func small(t *testing.T) fstest.MapFS {
+func small(t testing.TB) fstest.MapFS {
 	t.Helper()
 	folder := make(fstest.MapFS)
 	for name, text := range map[string]string{
@@ -366,6 +367,60 @@ func TestInspect(t *testing.T) {
 		if _, err := Inspect(context.Background(), filepath.Join(dir, path)); err == nil {
 			t.Errorf("%s was accepted", path)
 		}
+	}
+}
+
+// TestMemory: refusing a hostile file costs a small multiple of its size.
+func TestMemory(t *testing.T) {
+	keys := &strings.Builder{}
+	for i := range 1 << 16 {
+		fmt.Fprintf(keys, `,"key%d":0`, i)
+	}
+	labels := &strings.Builder{}
+	for i := range 1 << 16 {
+		fmt.Fprintf(labels, `"%d":"",`, i)
+	}
+	modules := strings.Repeat(`{"idx":0,"name":"","path":"","type":""},`, 1<<14)
+	for _, c := range []struct{ file, text string }{
+		{configName, strings.Replace(smallConfig, "\n}", keys.String()+"}", 1)},
+		{configName, `{"id2label":{` + labels.String()},
+		{configName, `{"x":` + strings.Repeat("[", 1<<20)},
+		{"modules.json", "[" + modules},
+		{tokenizerConfigName, `{"x":0` + keys.String()},
+	} {
+		folder := small(t)
+		folder[c.file] = &fstest.MapFile{Data: []byte(c.text)}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := OpenFS(context.Background(), folder, "bad")
+		runtime.ReadMemStats(&after)
+		if err == nil {
+			t.Errorf("%.30s: accepted", c.text)
+		}
+		if got, most := int(after.TotalAlloc-before.TotalAlloc), 1<<20+24*len(c.text); got > most {
+			t.Errorf("%.30s: %d bytes allocated for %d of input: %v", c.text, got, len(c.text), err)
+		}
+	}
+	folder := small(t)
+	folder[configName] = &fstest.MapFile{Data: []byte("{" + strings.Repeat(" ", maxConfig))}
+	if _, err := OpenFS(context.Background(), folder, "bad"); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("a config.json of %d bytes: got %v", maxConfig+1, err)
+	}
+}
+
+// TestMemoryOfWeights: opening a model costs its float32 weights and little more.
+func TestMemoryOfWeights(t *testing.T) {
+	dir := shared(t, "models", "skiff-mini-embed")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	m, err := Open(context.Background(), dir)
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := 4 * 3_665_920
+	if got := int(after.TotalAlloc - before.TotalAlloc); got > weights+24*len(m.TokenizerJSON) {
+		t.Errorf("%d bytes allocated for %d of weights", got, weights)
 	}
 }
 
