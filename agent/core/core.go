@@ -149,6 +149,8 @@ func (m *machine) result(r Result) {
 	}
 	m.Job = Job{}
 	switch r.Job.Kind {
+	case Look:
+		m.jobFailed(r) // only its failure comes this way
 	case Load:
 		m.loaded(r)
 	case Verify:

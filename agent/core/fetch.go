@@ -61,7 +61,7 @@ func (m *machine) look() { m.start(Job{Look, m.Transfer.Digest}) }
 // settle ends all fetching: the slot rests on what it serves.
 func (m *machine) settle(t bundle.Digest) {
 	m.Transfer = Transfer{Window: m.Transfer.Window, requests: m.Transfer.requests}
-	if m.Serving .IsZero() {
+	if m.Serving.IsZero() {
 		m.phase(wire.StateIdle)
 		return
 	}
@@ -101,7 +101,7 @@ func (m *machine) surveyed(s Survey) {
 
 // refuse leaves the target alone until another desired state, and keeps what is active.
 func (m *machine) refuse(reason string) {
-	w := m.wish()
+	w := m.Wish()
 	m.refused = verdict{w.Bundle, w.Counter}
 	m.complain(Failure{wire.ClassRefuse, reason})
 	m.rest()
@@ -111,7 +111,7 @@ func (m *machine) refuse(reason string) {
 // rest goes back to the phase of what is served.
 func (m *machine) rest() {
 	m.Transfer = Transfer{Window: m.Transfer.Window, requests: m.Transfer.requests}
-	if m.Serving .IsZero() {
+	if m.Serving.IsZero() {
 		m.phase(wire.StateIdle)
 		return
 	}
@@ -182,7 +182,7 @@ func (m *machine) committed(c Committed) {
 		m.Stored.Class, m.Stored.Reason = 0, ""
 	}
 	m.progress()
-	if len(t.Pieces) > 0 && !slices.ContainsFunc(t.Pieces, func(p Piece) bool { return p.state != done }) {
+	if m.Job.Kind == 0 && len(t.Pieces) > 0 && !slices.ContainsFunc(t.Pieces, func(p Piece) bool { return p.state != done }) {
 		t.Pieces = nil
 		m.look()
 	}

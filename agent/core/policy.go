@@ -30,13 +30,13 @@ func (m *machine) desired(d Desired) {
 	*wish = Wish{Counter: d.Desired.Counter, Sum: d.Sum, NoOverride: d.Desired.NoOverride, Recalled: d.Desired.Recalled}
 	for _, slot := range d.Desired.Slots {
 		if slot.Name == m.ID.Slot {
-			wish.Bundle, wish.Envelope, wish.Floor = slot.Bundle, slot.EnvelopeLength, slot.Floor
+			wish.Bundle, wish.Manifest, wish.Envelope, wish.Floor = slot.Bundle, slot.ManifestLength, slot.EnvelopeLength, slot.Floor
 		}
 	}
 	m.dirty = true
 	m.refused, m.attempts, m.notBefore = verdict{}, 0, time.Time{}
 	m.pardon(wish)
-	if w := m.wish(); !w.Bundle.IsZero() && m.recalled(w.Bundle) {
+	if w := m.Wish(); !w.Bundle.IsZero() && m.recalled(w.Bundle) {
 		m.complain(Failure{wire.ClassRefuse, "recalled"})
 	}
 	if t := m.target(); t.IsZero() || t != before || t != m.Transfer.Digest {
@@ -77,8 +77,8 @@ func (m *machine) audience(a wire.Audience) *Wish {
 // now is the best known time in unix seconds: a device without a clock of its own believes the last time the fleet signed.
 func (m *machine) now() int64 { return max(m.at.Add(m.skew).Unix(), m.Stored.Time) }
 
-// wish is the desired state that holds: the device's own before the channel's.
-func (s *State) wish() Wish {
+// Wish is the desired state that holds: the device's own before the channel's.
+func (s *State) Wish() Wish {
 	if s.Stored.Device.Counter > 0 && !s.Stored.Device.NoOverride {
 		return s.Stored.Device
 	}
@@ -87,7 +87,7 @@ func (s *State) wish() Wish {
 
 // target is the bundle to get, zero when there is none that this device may take.
 func (s *State) target() bundle.Digest {
-	w := s.wish()
+	w := s.Wish()
 	switch {
 	case w.Bundle == s.refused.digest && w.Counter == s.refused.counter,
 		s.recalled(w.Bundle),
@@ -104,7 +104,7 @@ func (s *State) recalled(d bundle.Digest) bool {
 // fits decides over the claims of a verified manifest.
 func (m *machine) fits(f Facts) string {
 	floor := m.Stored.Floors[f.Name]
-	if w := m.wish(); w.Floor > floor {
+	if w := m.Wish(); w.Floor > floor {
 		floor = w.Floor
 	}
 	_, known := m.Stored.Floors[f.Name]

@@ -128,7 +128,7 @@ func (m *machine) status(tries int) {
 	m.Link.status.again(m)
 	m.Link.told, m.Link.news = m.at, false
 	slot := wire.SlotStatus{
-		Slot: m.ID.Slot, State: m.Stored.Phase, Bundle: m.wish().Bundle,
+		Slot: m.ID.Slot, State: m.Stored.Phase, Bundle: m.Wish().Bundle,
 		Done: m.Transfer.Done, Total: m.Transfer.Total,
 		Class: m.Stored.Class, Reason: m.Stored.Reason,
 	}
@@ -136,7 +136,7 @@ func (m *machine) status(tries int) {
 		slot.Active, slot.ActiveName, slot.ActiveVersion = a.Digest, a.Name, a.Version
 	}
 	m.do(Report{wire.Status{
-		Session: m.Link.Session, Seq: m.Link.seq, Version: m.wish().Counter,
+		Session: m.Link.Session, Seq: m.Link.seq, Version: m.Wish().Counter,
 		Device: m.ID.Device, Slots: []wire.SlotStatus{slot},
 	}})
 }

@@ -44,7 +44,8 @@ type Wish struct {
 	Counter    uint64          `json:"counter"`
 	Sum        bundle.Digest   `json:"sum"`      // of the signed payload: one counter, one content
 	Bundle     bundle.Digest   `json:"bundle"`   // zero: nothing wanted in this slot
-	Envelope   uint32          `json:"envelope"` // bytes
+	Manifest   uint32          `json:"manifest"` // bytes
+	Envelope   uint32          `json:"envelope"` // bytes, the manifest included
 	Floor      uint64          `json:"floor"`
 	NoOverride bool            `json:"no_override,omitempty"`
 	Recalled   []bundle.Digest `json:"recalled,omitempty"`
