@@ -1,9 +1,6 @@
 package tokenizer
 
-import (
-	"strconv"
-	"unicode/utf8"
-)
+import "strconv"
 
 // Canonical returns a tokenizer.json that parses to this tokenizer with padding
 // removed and truncation set to maxLength tokens, special tokens included (0:
@@ -46,7 +43,7 @@ func appendString(dst []byte, s string) []byte {
 		switch c := s[i]; {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
-		case c < ' ' && c < utf8.RuneSelf:
+		case c < ' ':
 			dst = append(dst, `\u00`...)
 			dst = append(dst, "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
 		default:

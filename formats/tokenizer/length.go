@@ -105,8 +105,12 @@ func (t *truncation) appendJSON(dst []byte) []byte {
 	if t == nil {
 		return append(dst, "null"...)
 	}
+	side := "Right"
+	if t.left {
+		side = "Left"
+	}
 	dst = append(dst, `{"direction":`...)
-	dst = appendString(dst, map[bool]string{false: "Right", true: "Left"}[t.left])
+	dst = appendString(dst, side)
 	dst = append(dst, `,"max_length":`...)
 	dst = appendInt(dst, t.max)
 	dst = append(dst, `,"strategy":`...)

@@ -56,7 +56,7 @@ func parseVocabulary(v value) (*vocabulary, error) {
 		return nil, v.fail(ErrLimit, "%d bytes of words", size)
 	}
 	b := vocabularyBuilder{
-		vocabulary: vocabulary{words: newTrie(int(size) / 2), runs: make([]run, 0, count), count: count},
+		vocabulary: vocabulary{words: newTrie(int(size) / 4), runs: make([]run, 0, count), count: count},
 		text:       make([]byte, 1, size+1), // offset 0 is no word's
 	}
 	for i := first; i < end; i = nodes[i+1].next {

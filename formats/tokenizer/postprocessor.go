@@ -202,7 +202,8 @@ func (t *template) part(v value, texts int) (part, error) {
 	return p, s.err()
 }
 
-func (t *template) parsed(pair bool) []part {
+// of returns the template for one text or a pair.
+func (t *template) of(pair bool) []part {
 	if pair {
 		return t.pair
 	}
@@ -210,7 +211,7 @@ func (t *template) parsed(pair bool) []part {
 }
 
 func (t *template) added(pair bool) (n int) {
-	for _, p := range t.parsed(pair) {
+	for _, p := range t.of(pair) {
 		if p.text < 0 {
 			n += len(t.specials[p.special].ids)
 		}
@@ -220,7 +221,7 @@ func (t *template) added(pair bool) (n int) {
 
 func (t *template) process(texts []Encoding, special bool) (Encoding, error) {
 	var out Encoding
-	for _, p := range t.parsed(len(texts) == 2) {
+	for _, p := range t.of(len(texts) == 2) {
 		switch {
 		case p.text >= 0:
 			e := texts[p.text]

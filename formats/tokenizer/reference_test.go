@@ -186,17 +186,7 @@ func checkAppendIDs(t *testing.T, k *Tokenizer, i int, c goldenCase) {
 }
 
 func checkBatch(t *testing.T, k *Tokenizer, i int, b goldenBatch) {
-	var in []Input
-	for _, v := range b.Inputs {
-		switch v := v.(type) {
-		case string:
-			in = append(in, Input{Text: v})
-		case []any:
-			pair := v[1].(string)
-			in = append(in, Input{Text: v[0].(string), Pair: &pair})
-		}
-	}
-	got, err := k.EncodeBatch(in, b.Special)
+	got, err := k.EncodeBatch(inputs(b.Inputs), b.Special)
 	if err != nil {
 		t.Errorf("batch %d: %v", i, err)
 		return
@@ -285,4 +275,19 @@ func components(k *Tokenizer, s string) (string, []preToken) {
 		out = append(out, preToken{string(w.text.b[e.lo:e.hi]), w.text.offsets(e.lo, e.hi)})
 	}
 	return string(w.text.b), out
+}
+
+// inputs converts texts and lists of two texts.
+func inputs(list []any) []Input {
+	var in []Input
+	for _, v := range list {
+		switch v := v.(type) {
+		case string:
+			in = append(in, Input{Text: v})
+		case []any:
+			pair := v[1].(string)
+			in = append(in, Input{Text: v[0].(string), Pair: &pair})
+		}
+	}
+	return in
 }
