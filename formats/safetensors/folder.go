@@ -199,7 +199,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 		return s.End()
 	}()
 	if bad := (*strictjson.Error)(nil); errors.As(err, &bad) {
-		return nil, &Error{File: IndexName, Off: int64(bad.Off), Msg: bad.Msg}
+		return nil, &Error{File: IndexName, Off: int64(bad.Off), Msg: bad.Text()}
 	}
 	return want, err
 }
@@ -214,7 +214,7 @@ func weightMap(s *strictjson.Scanner, want map[string]string) error {
 			return err
 		}
 		if !plainName(shard) {
-			return s.Errorf(off, "tensor %q is placed in %q, which is not a file of this folder", name, shard)
+			return s.Errorf(off, "%q is not a file of this folder", shard)
 		}
 		if _, ok := shards[shard]; !ok && len(shards) == maxShards {
 			return s.Errorf(off, "more than %d shards", maxShards)

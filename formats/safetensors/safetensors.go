@@ -183,7 +183,7 @@ func (h *header) parse(data []byte) error {
 		return s.End()
 	}()
 	if bad := (*strictjson.Error)(nil); errors.As(err, &bad) {
-		return fault(8+bad.Off, "header: %s", bad.Msg)
+		return fault(8+bad.Off, "header: %s", bad.Text())
 	}
 	return err
 }

@@ -15,18 +15,28 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // Error is what is wrong at byte Off of the document.
 type Error struct {
-	Off int
-	Msg string
+	Off  int
+	Path string // the keys of the objects that are open there, joined by dots
+	Msg  string
 }
 
-// Error says the message and the offset.
-func (e *Error) Error() string { return fmt.Sprintf("byte %d: %s", e.Off, e.Msg) }
+// Error says offset, path and message.
+func (e *Error) Error() string { return fmt.Sprintf("byte %d: %s", e.Off, e.Text()) }
+
+// Text is the error without its offset.
+func (e *Error) Text() string {
+	if e.Path == "" {
+		return e.Msg
+	}
+	return e.Path + ": " + e.Msg
+}
 
 // Kind is the kind of the next value.
 type Kind uint8
@@ -65,7 +75,8 @@ func (k Kind) String() string {
 type Scanner struct {
 	data  []byte
 	pos   int
-	depth int // objects and arrays that are open
+	path  []string // keys of the objects that are open
+	depth int      // objects and arrays that are open
 	max   int
 }
 
@@ -79,7 +90,7 @@ func New(data []byte, depth int) (*Scanner, error) {
 		}
 		r, n := utf8.DecodeRune(data[i:])
 		if r == utf8.RuneError && n == 1 {
-			return nil, &Error{i, "invalid UTF-8"}
+			return nil, &Error{Off: i, Msg: "invalid UTF-8"}
 		}
 		i += n
 	}
@@ -94,7 +105,15 @@ func (s *Scanner) Offset() int {
 
 // Errorf is an error at byte off.
 func (s *Scanner) Errorf(off int, format string, args ...any) error {
-	return &Error{off, fmt.Sprintf(format, args...)}
+	path := s.path
+	if len(path) > 8 {
+		path = append(path[:7:7], "...")
+	}
+	keys := make([]string, len(path))
+	for i, key := range path {
+		keys[i] = clip(key)
+	}
+	return &Error{off, strings.Join(keys, "."), fmt.Sprintf(format, args...)}
 }
 
 // End reports an error unless only white space is left.
@@ -193,16 +212,18 @@ func (s *Scanner) Object(member func(key string) error) error {
 			return err
 		}
 		if _, twice := seen[key]; twice {
-			return s.Errorf(off, "the key %q comes twice in one object", key)
+			return s.Errorf(off, "the key %q comes twice in one object", clip(key))
 		}
 		seen[key] = struct{}{}
 		if s.peek() != ':' {
-			return s.Errorf(s.pos, "no colon after the key %q", key)
+			return s.Errorf(s.pos, "no colon after the key %q", clip(key))
 		}
 		s.pos++
+		s.path = append(s.path, key)
 		if err := member(key); err != nil {
 			return err
 		}
+		s.path = s.path[:len(s.path)-1]
 	}
 	s.leave()
 	return nil
@@ -369,8 +390,8 @@ func (s *Scanner) Float() (float64, error) {
 
 // clip shortens text for a message.
 func clip(text string) string {
-	if len(text) > 32 {
-		return text[:32] + "..."
+	if len(text) > 80 {
+		return strings.ToValidUTF8(text[:77], "") + "..."
 	}
 	return text
 }

@@ -75,6 +75,13 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+func TestPath(t *testing.T) {
+	err := check(`{"x":{"a":0},"y":{"b":[{"c":tru}]}}`, 8)
+	if err == nil || err.Error() != "byte 28: y.b.c: a word that is not true, false or null" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestTypedReads(t *testing.T) {
 	s, err := New([]byte(`[7, 7.5, "a\tb", true, null, 1e400, 9223372036854775808]`), 4)
 	if err != nil {

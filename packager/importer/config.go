@@ -192,7 +192,7 @@ func (c *config) size(s *strictjson.Scanner, z size) error {
 		return err
 	}
 	if n < 1 || n > z.max {
-		return s.Errorf(off, "%s is %d, outside 1 to %d", z.key, n, z.max)
+		return s.Errorf(off, "%d is outside 1 to %d", n, z.max)
 	}
 	*z.dst(c) = int(n)
 	return nil
@@ -254,7 +254,7 @@ func (c *config) epsilon(s *strictjson.Scanner) error {
 	off := s.Offset()
 	eps, err := s.Float()
 	if err == nil && !(eps > 1e-30 && eps <= 1) {
-		return s.Errorf(off, "layer_norm_eps is %g, outside 1e-30 to 1", eps)
+		return s.Errorf(off, "%g is outside 1e-30 to 1", eps)
 	}
 	c.eps = eps
 	return err
@@ -265,7 +265,7 @@ func (c *config) countLabels(s *strictjson.Scanner) error {
 	off := s.Offset()
 	n, err := s.Int()
 	if err == nil && (n < 1 || n > maxLabels) {
-		return s.Errorf(off, "num_labels is %d, outside 1 to %d", n, maxLabels)
+		return s.Errorf(off, "%d is outside 1 to %d", n, maxLabels)
 	}
 	c.numLabels = int(n)
 	return err
@@ -283,7 +283,7 @@ func (c *config) id2label(s *strictjson.Scanner) error {
 		}
 		id, bad := strconv.Atoi(key)
 		if bad != nil || strconv.Itoa(id) != key || id < 0 || id >= maxLabels {
-			return s.Errorf(at, "id2label has the key %q, which is no label's number", key)
+			return s.Errorf(at, "the key %q is no label's number", key)
 		}
 		byID[id] = label
 		return nil
@@ -295,7 +295,7 @@ func (c *config) id2label(s *strictjson.Scanner) error {
 	for id := range c.labels {
 		label, ok := byID[id]
 		if !ok {
-			return s.Errorf(off, "id2label has %d labels but none for %d", len(byID), id)
+			return s.Errorf(off, "%d labels but none for %d", len(byID), id)
 		}
 		c.labels[id] = label
 	}

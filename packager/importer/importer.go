@@ -83,7 +83,7 @@ func invalid(file, place, cure, format string, args ...any) error {
 // jsonError gives a JSON reader's error the file it happened in.
 func jsonError(file string, err error) error {
 	if bad := (*strictjson.Error)(nil); errors.As(err, &bad) {
-		return &Error{File: file, Place: fmt.Sprintf("byte %d", bad.Off), Problem: bad.Msg}
+		return &Error{File: file, Place: fmt.Sprintf("byte %d", bad.Off), Problem: bad.Text()}
 	}
 	return err
 }

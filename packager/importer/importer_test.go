@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"skiff/packager/builtin"
 	"skiff/packager/graph"
 )
 
@@ -153,6 +154,18 @@ func TestSmall(t *testing.T) {
 	}
 }
 
+// TestBuiltin: the model in the binary opens from its file system.
+func TestBuiltin(t *testing.T) {
+	files, err := builtin.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := OpenFS(context.Background(), files, builtin.Name)
+	if err != nil || m.Task != graph.TaskEmbed || m.Hidden != 256 || m.MaxTokens != 128 {
+		t.Errorf("got %+v, %v", m, err)
+	}
+}
+
 // TestOtherLayouts: other spellings of the same model give the same answer.
 func TestOtherLayouts(t *testing.T) {
 	base := small(t)
@@ -211,15 +224,15 @@ func TestRefused(t *testing.T) {
 		want           string
 		unsupported    bool
 	}{
-		{configName, `"hidden_size": 4`, `"hidden_size": 4.0`, "integer", false},
+		{configName, `"hidden_size": 4`, `"hidden_size": 4.0`, "hidden_size: 4.0 where an integer", false},
 		{configName, `"hidden_size": 4`, `"hidden_size": "4"`, "a string where a number", false},
 		{configName, `"hidden_size": 4`, `"hidden_size": 4611686018427387904`, "outside 1 to", false},
 		{configName, `"hidden_size": 4`, `"hidden_size": null`, "hidden_size: missing", false},
 		{configName, `"hidden_size": 4`, `"hidden_size": 4, "hidden_size": 4`, "twice", false},
 		{configName, `"num_attention_heads": 2`, `"num_attention_heads": 3`, "3 heads do not divide hidden_size 4", false},
-		{configName, `"num_hidden_layers": 1`, `"num_hidden_layers": -1`, "outside 1", false},
+		{configName, `"num_hidden_layers": 1`, `"num_hidden_layers": -1`, "num_hidden_layers: -1 is outside 1", false},
 		{configName, `"num_hidden_layers": 1`, `"num_hidden_layers": 2`, "encoder.layer.1.attention.self.query.weight: the tensor is missing", false},
-		{configName, `"layer_norm_eps": 1e-12`, `"layer_norm_eps": -1e-12`, "layer_norm_eps is -1e-12", false},
+		{configName, `"layer_norm_eps": 1e-12`, `"layer_norm_eps": -1e-12`, "layer_norm_eps: -1e-12 is outside", false},
 		{configName, `"model_type": "bert"`, `"model_type": "gpt"`, `unknown architecture "gpt"`, true},
 		{configName, `"hidden_act": "gelu"`, `"hidden_act": "mish"`, `unknown activation "mish"`, true},
 		{configName, `"position_embedding_type": "absolute"`, `"position_embedding_type": "relative_key"`, `"relative_key"`, true},
@@ -234,7 +247,7 @@ func TestRefused(t *testing.T) {
 		{configName, `"vocab_size": 11`, `"vocab_size": 12`, "shape [11 4], config.json says [12 4]", false},
 		{configName, `"intermediate_size": 6`, `"intermediate_size": 7`, "intermediate.dense.weight: shape [6 4]", false},
 		{"modules.json", "models.Normalize", "models.Dense", `type "sentence_transformers.models.Dense"`, true},
-		{"modules.json", `"idx":1`, `"idx":2`, "idx is 2", false},
+		{"modules.json", `"idx":1`, `"idx":2`, "idx: 2 in place 1", false},
 		{"modules.json", `"path":"1_Pooling"`, `"path":"../1_Pooling"`, "leaves the folder", false},
 		{"modules.json", `"path":"1_Pooling"`, `"path":"9_Pooling"`, "9_Pooling/config.json", false},
 		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode_max_tokens":true`, `mode "max"`, true},
@@ -242,7 +255,7 @@ func TestRefused(t *testing.T) {
 		{"1_Pooling/config.json", `:4`, `:5`, "5, but hidden_size is 4", false},
 		{"1_Pooling/config.json", `{`, `{"weights":1,`, "unknown key", true},
 		{sentencesName, `"do_lower_case":false`, `"do_lower_case":true`, "do_lower_case: true", true},
-		{sentencesName, `:6`, `:0`, "max_seq_length is 0", false},
+		{sentencesName, `:6`, `:0`, "max_seq_length: 0 is outside", false},
 		{sentencesName, `{`, `{"model_args":{"x":1},`, "model_args.x", true},
 		{tokenizerConfigName, `"do_lower_case":true`, `"do_lower_case":false`, "do_lower_case: not what", true},
 		{tokenizerName, `"WordPiece"`, `"WordPeace"`, "tokenizer.json", false},

@@ -110,14 +110,14 @@ func (m *module) read(s *strictjson.Scanner, i int) error {
 		case "idx":
 			n, err := s.Int()
 			if err == nil && n != int64(i) {
-				return s.Errorf(off, "idx is %d in place %d", n, i)
+				return s.Errorf(off, "%d in place %d", n, i)
 			}
 			return err
 		case "name":
 			_, err = s.String()
 		case "path":
 			if m.path, err = s.String(); err == nil && !inside(m.path) {
-				return s.Errorf(off, "path %q leaves the folder", m.path)
+				return s.Errorf(off, "%q leaves the folder", m.path)
 			}
 		case "type":
 			m.class, err = s.String()
@@ -177,7 +177,7 @@ func (p *pipeline) poolingMember(s *strictjson.Scanner, key string, modes *[]str
 		off := s.Offset()
 		n, err := s.Int()
 		if err == nil && (n < 1 || n > 1<<20) {
-			return s.Errorf(off, "%s is %d", key, n)
+			return s.Errorf(off, "%d is no width", n)
 		}
 		p.width, p.widthKey = int(n), key
 		return err
@@ -222,7 +222,7 @@ func (p *pipeline) sentencesMember(s *strictjson.Scanner, name, key string) erro
 		}
 		n, err := s.Int()
 		if err == nil && (n < 3 || n > 1<<20) {
-			return s.Errorf(off, "max_seq_length is %d, outside 3 to %d", n, 1<<20)
+			return s.Errorf(off, "%d is outside 3 to %d", n, 1<<20)
 		}
 		p.maxTokens = int(n)
 		return err

@@ -159,7 +159,7 @@ func (c *tokenizerConfig) member(s *strictjson.Scanner, key string) error {
 		off := s.Offset()
 		n, err := s.Float() // transformers writes 1e30 for no limit
 		if err == nil && (n < 3 || n != math.Trunc(n)) {
-			return s.Errorf(off, "model_max_length is %g", n)
+			return s.Errorf(off, "%g is no length", n)
 		}
 		if n <= math.MaxInt32 {
 			c.maxTokens = int(n)
