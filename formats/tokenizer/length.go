@@ -1,6 +1,9 @@
 package tokenizer
 
-import "errors"
+import (
+	"errors"
+	"math"
+)
 
 // Errors of a truncation that a file asks for and a text does not allow. They
 // are the library's.
@@ -36,8 +39,8 @@ func parseTruncation(v value) (*truncation, error) {
 	}
 	o := v.object("max_length", "strategy", "stride", "direction")
 	t := &truncation{
-		max:      int(o.integer("max_length", 1<<53)),
-		stride:   int(o.integer("stride", 1<<53)),
+		max:      clamp(o.integer("max_length", 1<<53)),
+		stride:   clamp(o.integer("stride", 1<<53)),
 		strategy: strategy(o.choice("strategy", "LongestFirst", "OnlyFirst", "OnlySecond")),
 	}
 	if _, ok := o.get("direction", true); ok {
@@ -45,6 +48,9 @@ func parseTruncation(v value) (*truncation, error) {
 	}
 	return t, o.err()
 }
+
+// clamp brings a length to what int holds everywhere; no text has as many tokens.
+func clamp(n int64) int { return int(min(n, math.MaxInt32)) }
 
 // apply cuts a, and b where there is a pair, to t.max less added tokens. Where
 // added exceeds t.max the library's subtraction wraps round and nothing is cut.
