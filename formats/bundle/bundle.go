@@ -104,7 +104,7 @@ func (b *Bundle) Close() error {
 
 // readEnvelope reads the envelope at the front of a file.
 func readEnvelope(r io.ReaderAt, size int64) ([]byte, error) {
-	head, err := readSection(r, size, 0, int64(headerSize), "header")
+	head, err := readSection(r, size, 0, headerSize, "header")
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ const magic = "\x89SKIFF\r\n"
 
 const (
 	formatVersion = 1
-	headerSize    = len(magic) + 2 + 2 + 4
+	headerSize    = 8 + 2 + 2 + 4 // magic, version, count, length
 )
 
 // header is what stands before the signatures.

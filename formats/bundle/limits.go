@@ -1,5 +1,7 @@
 package bundle
 
+import "skiff/formats/sign"
+
 // Every limit on a count or a length in a bundle. Raising one is a change of the format's reach, not of its layout: old
 // readers refuse what exceeds theirs with ErrLimit.
 const (
@@ -10,7 +12,7 @@ const (
 	MaxChunks      = 65_536 // 8 GB of codes
 	MaxEncodings   = 8
 	MaxManifest    = 4 << 20 // bytes
-	MaxEnvelope    = 16 + 8*96 + MaxManifest
+	MaxEnvelope    = headerSize + sign.MaxSignatures*sign.SignatureSize + MaxManifest
 	MaxObjects     = 16_384
 	MaxObjectBytes = 4 << 30
 	MaxReadBytes   = 1 << 30 // an object that Read returns in one piece

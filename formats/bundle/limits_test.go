@@ -44,7 +44,7 @@ func TestManifestLimits(t *testing.T) {
 		{"dtype", func(m *Manifest) { m.Objects[0].DType = 200 }, ErrUnsupported},
 		{"shape", func(m *Manifest) { m.Objects[0].Shape = []int{1, 2} }, ErrCorrupt},
 		{"negative shape", func(m *Manifest) { m.Objects[0].Shape = []int{-145, -120} }, ErrCorrupt},
-		{"huge shape", func(m *Manifest) { m.Objects[0].Shape = []int{1 << 31, 1 << 31, 1 << 31} }, ErrCorrupt},
+		{"huge shape", func(m *Manifest) { m.Objects[0].Shape = slices.Repeat([]int{1<<31 - 1}, 3) }, ErrCorrupt},
 		{"dimensions", func(m *Manifest) { m.Objects[0].Shape = slices.Repeat([]int{1}, MaxShape+1) }, ErrCorrupt},
 		{"shape of a blob", func(m *Manifest) { m.Objects[2].Shape = []int{1} }, ErrCorrupt},
 		{"length", func(m *Manifest) { m.Objects[2].Length++ }, ErrCorrupt},

@@ -3,6 +3,7 @@ package bundle
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 
 	"skiff/formats/durable"
@@ -56,11 +57,15 @@ func (c *counter) write(data []byte) {
 // WriteFile writes the whole file durably: after an error or a power cut it is wholly there or not at all, and no temporary
 // file is left by an error.
 func (b *Bundle) WriteFile(path string) error {
-	return durable.Write(path, 0o644, func(w io.Writer) error {
+	err := durable.Write(path, 0o644, func(w io.Writer) error {
 		buffered := bufio.NewWriterSize(w, 1<<20)
 		if _, err := b.WriteTo(buffered); err != nil {
 			return err
 		}
 		return buffered.Flush()
 	})
+	if err != nil {
+		return fmt.Errorf("write bundle %s: %w", path, err)
+	}
+	return nil
 }

@@ -20,7 +20,8 @@ const (
 	maxKeyFile   = 1 << 20 // bytes; thousands of keys
 )
 
-// Private is a signing key. The zero value holds no key: only Generate and LoadPrivate make one.
+// Private is a signing key. The zero value holds no key and panics when it is used as one; Generate, LoadPrivate and
+// FromSeed make keys.
 type Private struct {
 	key ed25519.PrivateKey
 }
@@ -41,6 +42,17 @@ func FromSeed(seed [ed25519.SeedSize]byte) Private {
 
 // IsZero reports whether k holds no key.
 func (k Private) IsZero() bool { return len(k.key) == 0 }
+
+// String names the key, and shows nothing of it.
+func (k Private) String() string {
+	if k.IsZero() {
+		return "no private key"
+	}
+	return "private key of " + k.ID().String()
+}
+
+// GoString is String.
+func (k Private) GoString() string { return k.String() }
 
 // Public returns the public half with the given role.
 func (k Private) Public(role Role) Public {

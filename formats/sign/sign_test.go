@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -251,6 +252,12 @@ func TestParsePEMBad(t *testing.T) {
 func TestStrings(t *testing.T) {
 	if RoleModel.String() != "model" || RoleFleet.String() != "fleet" || Role(9).String() != "role(9)" {
 		t.Error("role names")
+	}
+	key := testKey(1)
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s", key, key, key, key), Private{}.String()} {
+		if strings.Contains(text, "[1 0") || !strings.Contains(text, "private key") {
+			t.Errorf("a key shows: %s", text)
+		}
 	}
 	if text, err := testKey(1).ID().MarshalText(); err != nil || len(text) != 64 {
 		t.Errorf("%s, %v", text, err)
