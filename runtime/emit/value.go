@@ -200,6 +200,9 @@ func (x V128) Dot(y V128) V128 { return x.op(0xba, y) }
 // NarrowI32 is the int32 of x, then of y, saturated to int16.
 func (x V128) NarrowI32(y V128) V128 { return x.op(0x85, y) }
 
+// Swizzle is the bytes of x that the bytes of index name, 0 past the end.
+func (x V128) Swizzle(index V128) V128 { return x.op(0x0e, index) }
+
 // LowI16 is the lower 4 int16 as int32.
 func (x V128) LowI16() V128 { return V128{join(vector(0xa7), x.code)} }
 

@@ -55,11 +55,11 @@ func NewAttention(a, d int, scale float32) (*Kernel, error) {
 }
 
 // attentionPlan is the layout of attention's scratch for sequences of up to T tokens,
-// in bytes from its start. D4 is the head size rounded up to 4, D8 to 8.
+// in bytes from its start. D8 is the head size rounded up to 8.
 type attentionPlan struct {
-	keys   int // f32 [T8/8][D4][8]: keys transposed
-	values int // f32 [T4][D8]
-	query  int // f32 [D4][6][4]: six query rows, each value four times; then sums [6][D8]
+	keys   int // f32 [T8/8][D8][8]: keys transposed
+	values int // f32 [T8][D8]
+	query  int // f32 [D8][6][4]: six query rows, each value four times; then sums [6][D8]
 	scores int // f32 [6][T16]
 	probs  int // f32 [T16][6][4]: exp of six rows, each value four times
 	end    int
@@ -67,9 +67,9 @@ type attentionPlan struct {
 
 func planAttention(t, d int) attentionPlan {
 	var p attentionPlan
-	p.values = 4 * pad(t, 8) * pad(d, 4)
-	p.query = pad(p.values+4*pad(d, 8)*pad(t, 4), 64)
-	p.scores = p.query + panelStep*pad(d, 4)
+	p.values = 4 * pad(t, 8) * pad(d, 8)
+	p.query = pad(p.values+4*pad(d, 8)*pad(t, 8), 64)
+	p.scores = p.query + panelStep*pad(d, 8)
 	p.probs = p.scores + 4*tileRows*pad16(t)
 	p.end = p.probs + panelStep*pad16(t)
 	return p

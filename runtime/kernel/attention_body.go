@@ -9,19 +9,19 @@ import (
 // attentionAsm holds the locals of attentionBody.
 type attentionAsm struct {
 	*asm
-	a, d, d4, d8   int
-	scale          vecVar
-	unit, head     intVar
-	qkv, out       intVar // the head's first value in row 0 of the sequence
-	t, t4, t8, t16 intVar // tokens of the sequence, rounded up
-	keys, values   intVar // attentionPlan's places
-	query, scores  intVar
-	probs          intVar
-	i, rows, m     intVar // first row and number of rows of the block, a row of it
-	j, p, q        intVar
-	sums           []vecVar
-	tile           tileAsm
-	exp            *expAsm
+	a, d, d8      int
+	scale         vecVar
+	unit, head    intVar
+	qkv, out      intVar // the head's first value in row 0 of the sequence
+	t, t8, t16    intVar // tokens of the sequence, rounded up
+	keys, values  intVar // attentionPlan's places
+	query, scores intVar
+	probs         intVar
+	i, rows, m    intVar // first row and number of rows of the block, a row of it
+	j, p, q       intVar
+	sums          []vecVar
+	tile          tileAsm
+	exp           *expAsm
 }
 
 // attentionBody is NewAttention's kernel: for each head of a sequence, lay out keys and
@@ -30,8 +30,8 @@ func attentionBody(a, d int, scale float32) []byte {
 	s := newAsm(attOutStride + 1)
 	i := s.ints(19)
 	h := &attentionAsm{
-		asm: s, a: a, d: d, d4: pad(d, 4), d8: pad(d, 8), scale: s.hold(emit.AllF32(scale)),
-		unit: i[0], head: i[1], qkv: i[2], out: i[3], t: i[4], t4: i[5], t8: i[6], t16: i[7], keys: i[8],
+		asm: s, a: a, d: d, d8: pad(d, 8), scale: s.hold(emit.AllF32(scale)),
+		unit: i[0], head: i[1], qkv: i[2], out: i[3], t: i[4], t8: i[6], t16: i[7], keys: i[8],
 		values: i[9], query: i[10], scores: i[11], probs: i[12], i: i[13], rows: i[14], m: i[15], j: i[16],
 		p: i[17], q: i[18], sums: s.vecs(4), tile: newTile(s), exp: newExp(s),
 	}
@@ -61,14 +61,13 @@ func (h *attentionAsm) locate() {
 // layOut computes planAttention for this sequence.
 func (h *attentionAsm) layOut() {
 	up := func(n int) emit.I32 { return h.t.Get().Add(num(n - 1)).And(num(-n)) }
-	h.t4.Set(up(4))
 	h.t8.Set(up(8))
 	h.t16.Set(up(16))
 	h.keys.Set(h.scratch.Get())
-	h.values.Set(h.keys.Get().Add(h.t8.Get().Mul(num(4 * h.d4))))
-	end := h.values.Get().Add(h.t4.Get().Mul(num(4 * h.d8)))
+	h.values.Set(h.keys.Get().Add(h.t8.Get().Mul(num(4 * h.d8))))
+	end := h.values.Get().Add(h.t8.Get().Mul(num(4 * h.d8)))
 	h.query.Set(end.Add(num(63)).And(num(-64)))
-	h.scores.Set(h.query.Get().Add(num(panelStep * h.d4)))
+	h.scores.Set(h.query.Get().Add(num(panelStep * h.d8)))
 	h.probs.Set(h.scores.Get().Add(h.t16.Get().Mul(num(4 * tileRows))))
 }
 
@@ -82,9 +81,9 @@ func (h *attentionAsm) packKeys() {
 	const step = 4 * tileCols
 	h.each(h.j, num(0), h.t8.Get(), 1, func() {
 		h.p.Set(h.row(1, h.j.Get()))
-		panel := h.j.Get().ShrU(3).Mul(num(step * h.d4))
+		panel := h.j.Get().ShrU(3).Mul(num(step * h.d8))
 		h.q.Set(h.keys.Get().Add(panel).Add(h.j.Get().And(num(7)).Shl(2)))
-		for d := h.d4 - 1; d >= h.d; d-- {
+		for d := h.d8 - 1; d >= h.d; d-- {
 			h.StoreF32(h.q.Get(), step*d, emit.ConstF32(0))
 		}
 		h.Block(func(done emit.Label) {
@@ -104,7 +103,7 @@ func (h *attentionAsm) packKeys() {
 // packValues copies the values row by row; pads are +0.
 func (h *attentionAsm) packValues() {
 	zero := h.hold(emit.AllI32(0))
-	h.each(h.j, num(0), h.t4.Get(), 1, func() {
+	h.each(h.j, num(0), h.t8.Get(), 1, func() {
 		h.p.Set(h.row(2, h.j.Get()))
 		h.q.Set(h.values.Get().Add(h.j.Get().Mul(num(4 * h.d8))))
 		for d := h.d8 - 4; d >= 0; d -= 4 {
@@ -156,7 +155,7 @@ func (h *attentionAsm) forRows(body func(rows int)) {
 func (h *attentionAsm) packQuery() {
 	h.p.Set(h.row(0, h.i.Get().Add(h.m.Get())))
 	h.q.Set(h.query.Get().Add(h.m.Get().Shl(4)))
-	for d := h.d4 - 1; d >= 0; d-- {
+	for d := h.d8 - 1; d >= 0; d-- {
 		x := emit.ConstF32(0)
 		if d < h.d {
 			x = h.p.Get().LoadF32(4 * d)
@@ -173,7 +172,7 @@ func (h *attentionAsm) scoreTiles(rows int) {
 	h.times(h.j, func() {
 		h.zero(h.tile.acc[:2*rows]...)
 		h.tile.a.Set(h.query.Get())
-		h.tile.n.Set(num(h.d4 / unroll))
+		h.tile.n.Set(num(h.d8 / mulSteps))
 		h.tile.mulAdd(rows, 4*tileCols) // leaves w at the next panel
 		for i := 2*rows - 1; i >= 0; i-- {
 			h.StoreV128(h.p.Get(), 16*i, h.tile.acc[i].Get().MulF32(h.scale.Get()))
@@ -207,12 +206,17 @@ func (h *attentionAsm) softmax() {
 	}
 	most.Set(m.Get().Splat())
 	h.zero(sums...)
+	// A splat writes into a register it also waits for; a swizzle does not.
+	var lanes []vecVar
+	for lane := range uint32(4) {
+		lanes = append(lanes, h.hold(emit.AllI32(0x03020100+0x04040404*lane)))
+	}
 	h.q.Set(h.probs.Get().Add(h.m.Get().Shl(4)))
 	h.scoreRow(func(v, off int) {
 		e.Set(h.exp.of(h.p.Get().LoadV128(off).SubF32(most.Get())))
 		sums[v].Set(sums[v].Get().AddF32(e.Get()))
 		for lane := 3; lane >= 0; lane-- {
-			h.StoreV128(h.q.Get(), panelStep*(4*v+lane), e.Get().LaneF32(byte(lane)).Splat())
+			h.StoreV128(h.q.Get(), panelStep*(4*v+lane), e.Get().Swizzle(lanes[lane].Get()))
 		}
 	}, func() { h.bump(h.q, 16*panelStep) })
 	z := h.F32()
@@ -242,7 +246,7 @@ func (h *attentionAsm) mixTiles(rows int) {
 		h.zero(h.tile.acc[:2*rows]...)
 		h.tile.a.Set(h.probs.Get())
 		h.tile.w.Set(h.values.Get().Add(h.j.Get()))
-		h.tile.n.Set(h.t4.Get().ShrU(2))
+		h.tile.n.Set(h.t8.Get().ShrU(3))
 		h.tile.mulAdd(rows, 4*h.d8)
 		h.p.Set(h.query.Get().Add(h.j.Get()))
 		for i := 2*rows - 1; i >= 0; i-- {

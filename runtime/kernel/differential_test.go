@@ -43,20 +43,26 @@ func machines(t testing.TB) []*machine {
 	return out
 }
 
-// load instantiates a kernel in a module of its own, once.
+// load is the machine's instance of a kernel, in a module of its own.
 func (m *machine) load(t testing.TB, k *Kernel) *instance {
 	t.Helper()
-	if i := m.modules[k.Name()]; i != nil {
-		return i
+	i := m.modules[k.Name()]
+	if i == nil {
+		i = m.instantiate(t, k)
+		m.modules[k.Name()] = i
 	}
+	return i
+}
+
+// instantiate makes a new instance with a memory of its own.
+func (m *machine) instantiate(t testing.TB, k *Kernel) *instance {
+	t.Helper()
 	binary := emit.Module(machinePages, []emit.Export{{Name: "k", Params: k.Params(), Body: k.Body()}})
 	mod, err := m.runtime.InstantiateWithConfig(context.Background(), binary, wazero.NewModuleConfig().WithName(""))
 	if err != nil {
 		t.Fatalf("%s: %s: %v", m.name, k.Name(), err)
 	}
-	i := &instance{mod.ExportedMemory(emit.MemoryName), mod.ExportedFunction("k")}
-	m.modules[k.Name()] = i
-	return i
+	return &instance{mod.ExportedMemory(emit.MemoryName), mod.ExportedFunction("k")}
 }
 
 // call runs units [lo, hi) on memory that load's instance holds.

@@ -18,14 +18,18 @@ func newTile(a *asm) tileAsm {
 	return tileAsm{asm: a, acc: v[:2*tileRows], w0: v[12], w1: v[13], x: v[14], a: i[0], w: i[1], n: i[2]}
 }
 
-// unroll is the steps per round: two depths each for dot, one for mulAdd.
-const unroll = 4
+// The steps per round: two depths each for dot, one for mulAdd. A round costs a copy of
+// every sum.
+const (
+	dotSteps = 4
+	mulSteps = 8
+)
 
 // dot adds 8·n depths of int8 columns at w to the sums. The row vector's second use is
 // its last, so that the product may overwrite it.
 func (t *tileAsm) dot(rows int) {
 	t.times(t.n, func() {
-		for u := unroll - 1; u >= 0; u-- {
+		for u := dotSteps - 1; u >= 0; u-- {
 			t.w1.Set(t.w.Get().LoadI8x8(16*u + 8))
 			t.w0.Set(t.w.Get().LoadI8x8(16 * u))
 			for m := rows - 1; m >= 0; m-- {
@@ -34,19 +38,19 @@ func (t *tileAsm) dot(rows int) {
 				t.add(2*m+1, emit.V128.AddI32, t.x.Get().Dot(t.w1.Get()))
 			}
 		}
-		t.bump(t.a, unroll*panelStep)
-		t.bump(t.w, unroll*16)
+		t.bump(t.a, dotSteps*panelStep)
+		t.bump(t.w, dotSteps*16)
 	})
 }
 
-// mulAdd adds 4·n depths of float32 columns, stride bytes apart at w, to the sums.
+// mulAdd adds 8·n depths of float32 columns, stride bytes apart at w, to the sums.
 func (t *tileAsm) mulAdd(rows, stride int) {
 	t.times(t.n, func() {
 		// Sums must ascend, but a load at the highest offset proves all lower ones: two
 		// loads for nothing save a bounds check at each of the others.
-		t.w1.Set(t.w.Get().LoadV128(stride*(unroll-1) + 16))
-		t.x.Set(t.a.Get().LoadV128(panelStep*(unroll-1) + 16*(rows-1)))
-		for u := range unroll {
+		t.w1.Set(t.w.Get().LoadV128(stride*(mulSteps-1) + 16))
+		t.x.Set(t.a.Get().LoadV128(panelStep*(mulSteps-1) + 16*(rows-1)))
+		for u := range mulSteps {
 			t.w1.Set(t.w.Get().LoadV128(stride*u + 16))
 			t.w0.Set(t.w.Get().LoadV128(stride * u))
 			for m := rows - 1; m >= 0; m-- {
@@ -55,8 +59,8 @@ func (t *tileAsm) mulAdd(rows, stride int) {
 				t.add(2*m+1, emit.V128.AddF32, t.x.Get().MulF32(t.w1.Get()))
 			}
 		}
-		t.bump(t.a, unroll*panelStep)
-		t.bump(t.w, unroll*stride)
+		t.bump(t.a, mulSteps*panelStep)
+		t.bump(t.w, mulSteps*stride)
 	})
 }
 
