@@ -83,6 +83,9 @@ func Pack(ctx context.Context, m *graph.Model, cfg Config) (*bundle.Bundle, Repo
 	if err != nil {
 		return nil, Report{}, err
 	}
+	if err := p.check(ctx, b); err != nil {
+		return nil, Report{}, err
+	}
 	return b, p.report(b), nil
 }
 
@@ -199,6 +202,17 @@ func (p *pack) prove(ctx context.Context) error {
 		return fmt.Errorf("load draft: %w", err)
 	}
 	err = errors.Join(p.goldens(ctx, model), p.measure(ctx, model))
+	return errors.Join(err, model.Close(ctx))
+}
+
+// check proves the finished bundle as a device would, on one worker and on several.
+func (p *pack) check(ctx context.Context, b *bundle.Bundle) error {
+	model, err := infer.Load(ctx, b, infer.Config{})
+	if err != nil {
+		return fmt.Errorf("load bundle: %w", err)
+	}
+	err = model.Prove(ctx)
+	p.cfg.Progress("prove", 1, 1)
 	return errors.Join(err, model.Close(ctx))
 }
 
