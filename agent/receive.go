@@ -58,6 +58,7 @@ func (a *agent) hear(e link.Event) {
 }
 
 func (a *agent) message(e link.Event) {
+	a.log.Debug("heard", "topic", e.Topic, "bytes", len(e.Payload))
 	t, err := wire.ParseTopic(e.Topic)
 	if err != nil {
 		return

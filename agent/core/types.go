@@ -102,7 +102,7 @@ const (
 // Boot is the first event: what was last persisted.
 type Boot struct{ Stored Stored }
 
-// Connected says that the broker took the connection and every subscription.
+// Connected says that the broker took the connection. Nothing is sent before it took the subscriptions too.
 type Connected struct {
 	Session uint64
 	Nonce   [16]byte

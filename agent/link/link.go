@@ -53,7 +53,7 @@ type Config struct {
 	Broker   string      // tcp://host:port, mqtt://, or tls://, mqtts://
 	TLS      *tls.Config // for tls://; nil: the system's roots
 	ClientID string
-	Filters  []string // subscribed to at QoS 0 before Up is told
+	Filters  []string // subscribed to at QoS 0, before anything is published
 	// Will makes the message that the broker publishes when the connection of a session is lost, and that is published when Run ends.
 	Will      func(session uint64) (topic string, payload []byte)
 	MaxPacket int          // bytes of an incoming packet; larger ones end the connection before they are read. 0: 160 KiB
@@ -65,7 +65,7 @@ type Kind uint8
 
 // The kinds of events.
 const (
-	Up      Kind = iota + 1 // connected and subscribed, as the session of the event
+	Up      Kind = iota + 1 // connected, as the session of the event
 	Down                    // the session is over
 	Message                 // Topic and Payload, which are the receiver's
 )
@@ -183,15 +183,18 @@ func (l *Link) session(ctx context.Context) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer client.Disconnect(quiesce)
-	if err := l.subscribe(ctx, client); err != nil {
-		return err
-	}
 	defer context.AfterFunc(ctx, conns.hurry)()
 	l.drain()
 	l.online.Store(true)
 	defer l.online.Store(false)
+	// Up is told before the subscriptions are asked for, because retained messages come right behind the answer; what is published
+	// meanwhile waits for that answer.
 	if !l.tell(ctx, Event{Kind: Up, Session: id}) {
 		return ctx.Err()
+	}
+	if err := l.subscribe(ctx, client); err != nil {
+		l.tell(ctx, Event{Kind: Down, Session: id})
+		return err
 	}
 	return l.converse(ctx, id, client, lost)
 }
