@@ -153,12 +153,15 @@ func (b *Broker) options() *server.Options {
 // users lists who may say what. NATS subjects are MQTT topics with '.' for '/'. Without
 // these rules any MQTT client could write "$KV/..." and so the fleet's own state.
 func users(secret string) []*server.User {
-	const session = "$MQTT.sub.>" // where nats-server delivers QoS 1 to a subscriber
+	const (
+		down    = "skiff.1.d.*.dn" // a filter that ends in "#" covers the level above, too
+		session = "$MQTT.sub.>"    // where nats-server delivers QoS 1 to a subscriber
+	)
 	return []*server.User{
 		{Username: fleetUser, Password: secret},
 		{Username: deviceUser, Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Allow: []string{"skiff.1.d.*.up.>", "skiff.1.q.>"}},
-			Subscribe: &server.SubjectPermission{Allow: []string{"skiff.1.c.>", "skiff.1.d.*.dn.>", "skiff.1.b.>", session}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"skiff.1.c.>", "skiff.1.d.*.dn", "skiff.1.d.*.dn.>", "skiff.1.b.>", session}},
 		}},
 	}
 }

@@ -125,6 +125,11 @@ func TestPermissions(t *testing.T) {
 	if code, _ := subscribe(t, device, "skiff/1/q/#"); code != 0x80 {
 		t.Errorf("device subscribed to requests: %#x", code)
 	}
+	for _, filter := range []string{"skiff/1/d/device/dn/#", "skiff/1/c/stable/desired"} {
+		if code, _ := subscribe(t, device, filter); code != 0 {
+			t.Errorf("device may not subscribe to %s: %#x", filter, code)
+		}
+	}
 	_, got := subscribe(t, fleet, "skiff/1/#")
 	for _, topic := range []string{"skiff/1/c/stable/desired", "skiff/1/d/x/dn/ack", "$KV/x", "skiff/1/d/x/up/hello"} {
 		device.Publish(topic, 0, false, "x").WaitTimeout(10 * time.Second)

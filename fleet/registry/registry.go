@@ -166,6 +166,21 @@ func (r *Registry) Device(id string) (Device, bool) {
 	return rec.Device, true
 }
 
+// Behind lists the devices of a channel that are there and act on a state older than
+// counter, by id.
+func (r *Registry) Behind(channel string, counter uint64) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []string
+	for id, rec := range r.devices {
+		if rec.Online && rec.Channel == channel && rec.Counter < counter {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // AllOffline notes that the broker has gone and every connection with it.
 func (r *Registry) AllOffline() {
 	r.mu.Lock()

@@ -177,6 +177,27 @@ func TestReport(t *testing.T) {
 	}
 }
 
+func TestBehind(t *testing.T) {
+	r := New()
+	for i, id := range []string{"here", "other", "gone", "done"} {
+		h := hello(1, 1)
+		h.Device, h.Counter = id, 3
+		if id == "other" {
+			h.Channel = "canary"
+		}
+		play(t, r, h, at(int64(i)))
+	}
+	gone := will(1, 0)
+	gone.Device = "gone"
+	play(t, r, gone, at(5))
+	done := status(1, 2, wire.StateActive)
+	done.Device, done.Version = "done", 4
+	play(t, r, done, at(6))
+	if diff := cmp.Diff([]string{"here"}, r.Behind("stable", 4)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestUnknownWill(t *testing.T) {
 	r := New()
 	play(t, r, will(1, 1), at(1))

@@ -104,6 +104,7 @@ func (rec *record) adopt(session uint64) (restarted bool) {
 
 func (rec *record) greet(h wire.Hello) {
 	rec.Product, rec.Channel, rec.Agent, rec.Kernels, rec.CPU = h.Product, h.Channel, h.Agent, h.Kernels, h.CPU
+	rec.Counter = h.Counter
 	if len(h.Slots) == 0 {
 		return
 	}

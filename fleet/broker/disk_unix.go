@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin || freebsd || dragonfly
 
 package broker
 
@@ -17,4 +17,13 @@ func flock(f *os.File) error {
 		return ErrLocked
 	}
 	return err
+}
+
+// Free returns the bytes that may still be written below dir, when the system tells.
+func Free(dir string) (bytes int64, known bool) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, false
+	}
+	return int64(st.Bavail) * int64(st.Bsize), true
 }
