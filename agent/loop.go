@@ -64,6 +64,9 @@ func (a *agent) loop(ctx context.Context, failed <-chan error) error {
 		case <-ctx.Done():
 			return a.flush(ctx, true)
 		case err := <-failed:
+			if ctx.Err() != nil {
+				return a.flush(ctx, true)
+			}
 			return fmt.Errorf("serve: %w", err)
 		case e := <-events:
 			a.hear(e)
