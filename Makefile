@@ -31,7 +31,7 @@ fuzz:
 
 # Every kernel shape of 1 to 34 cubed, bit for bit on every engine: about an hour.
 exhaustive:
-	go test -count=1 -timeout 4h -run Exhaustive ./runtime/kernel -exhaustive
+	SKIFF_EXHAUSTIVE=1 go test -count=1 -timeout 4h -run Exhaustive ./runtime/kernel
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
@@ -41,10 +41,10 @@ $(PY):
 	python3 -m venv $(PEERS) && $(PY) -m pip install -q openai onnxruntime transformers
 
 test-peers: $(PY)
-	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -v -run Peer ./...
+	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -v -run Peer .
 
 bench-peers: $(PY)
-	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -run '^$$' -bench Peer ./...
+	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -run '^$$' -bench Peer .
 
 notices:
 	go run ./formats/internal/notices > THIRD_PARTY_NOTICES.md.new && mv THIRD_PARTY_NOTICES.md.new THIRD_PARTY_NOTICES.md

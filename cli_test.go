@@ -33,14 +33,14 @@ type ran struct {
 	stdout, stderr string
 }
 
-// command prepares skiff with arguments; it is killed when the test ends.
+// command prepares skiff with arguments.
 func (h home) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd := exec.Command(self, args...)
 	cmd.Env = append(os.Environ(), asSkiff+"=1", "HOME="+string(h), "XDG_CONFIG_HOME="+string(h))
 	return cmd
 }
