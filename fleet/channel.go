@@ -25,9 +25,15 @@ const (
 	announceWait = 5 * time.Second
 )
 
-// AddBundle checks the whole bundle file at path and stores it.
+// AddBundle checks the whole bundle file at path and stores it; one is stored at a time.
 func (s *Server) AddBundle(ctx context.Context, path string) (state.Bundle, error) {
-	if err := s.haveRoom(path); err != nil {
+	select {
+	case s.adding <- struct{}{}:
+		defer func() { <-s.adding }()
+	case <-ctx.Done():
+		return state.Bundle{}, ctx.Err()
+	}
+	if err := s.haveRoom(ctx, path); err != nil {
 		return state.Bundle{}, err
 	}
 	b, err := s.catalog.Add(ctx, path)

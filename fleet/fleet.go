@@ -37,7 +37,7 @@ const (
 	defaultHTTP   = "127.0.0.1:0"
 	defaultFlush  = 5 * time.Second
 	startTimeout  = 30 * time.Second
-	stopTimeout   = 2 * time.Second // for HTTP requests under way when the server stops
+	stopTimeout   = 500 * time.Millisecond // for HTTP requests under way when the server stops
 	headerTimeout = 10 * time.Second
 	uploadFolder  = "uploads"
 )
@@ -69,6 +69,9 @@ type Server struct {
 	delivery *delivery.Service
 	http     *http.Server
 	listener net.Listener
+
+	asked  sync.RWMutex  // read-locked by each HTTP request under way
+	adding chan struct{} // holds one element while a bundle is stored: room is judged one by one
 
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
@@ -103,7 +106,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	s := &Server{cfg: cfg, closed: make(chan struct{}), registry: registry.New()}
+	s := &Server{cfg: cfg, closed: make(chan struct{}), adding: make(chan struct{}, 1), registry: registry.New()}
 	run, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	if err := s.open(ctx); err != nil {
@@ -172,7 +175,12 @@ func (s *Server) openHTTP() error {
 	if err != nil {
 		return err
 	}
-	s.http = &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)}
+	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.asked.RLock()
+		defer s.asked.RUnlock()
+		h.ServeHTTP(w, r)
+	})
+	s.http = &http.Server{Handler: counted, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)}
 	return nil
 }
 
@@ -218,6 +226,8 @@ func (s *Server) shutdown() error {
 		if s.http.Shutdown(ctx) != nil {
 			s.http.Close() // cut off what takes longer
 		}
+		s.asked.Lock() // which is a wait: requests that come now find nothing open
+		s.asked.Unlock()
 	}
 	if s.listener != nil {
 		s.listener.Close() // again, in most cases; there is nothing to learn from its error

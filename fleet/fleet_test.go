@@ -96,6 +96,7 @@ func same(t testing.TB, got, want []byte) {
 
 // TestDownload is the whole path: push, hello, desired, fetch by bitmap, report.
 func TestDownload(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	path, file := makeBundle(t, "1.0.0", 12, nil)
 	f.push(t, path)
@@ -129,6 +130,7 @@ func TestDownload(t *testing.T) {
 
 // TestHelloAgain: the own desired state of a counter never changes by a byte.
 func TestHelloAgain(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	d := newDevice(t, f.MQTT(), "cam-1", "stable")
 	d.hello("stable")
@@ -141,6 +143,7 @@ func TestHelloAgain(t *testing.T) {
 
 // TestReminder: a device that shows no sign of having heard is told again, a few times.
 func TestReminder(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{Remind: 10 * time.Millisecond})
 	path, _ := makeBundle(t, "1.0.0", 2, nil)
 	f.push(t, path)
@@ -151,6 +154,7 @@ func TestReminder(t *testing.T) {
 }
 
 func TestLostPieces(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	path, file := makeBundle(t, "1.0.0", 12, nil)
 	f.push(t, path)
@@ -161,6 +165,7 @@ func TestLostPieces(t *testing.T) {
 
 // TestTwoDevicesAndOneStuck: a device that asks for much and reads nothing stalls nobody.
 func TestTwoDevicesAndOneStuck(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	path, file := makeBundle(t, "1.0.0", 40, nil)
 	f.push(t, path)
@@ -189,6 +194,7 @@ func TestTwoDevicesAndOneStuck(t *testing.T) {
 
 // TestServerRestart stops the server in mid-transfer and starts it again on its folder.
 func TestServerRestart(t *testing.T) {
+	t.Parallel()
 	cfg := Config{DataDir: t.TempDir()}
 	f := start(t, cfg)
 	path, file := makeBundle(t, "1.0.0", 12, nil)
@@ -222,6 +228,7 @@ func TestServerRestart(t *testing.T) {
 
 // TestBrokerRestart cuts everybody off; all come back by themselves.
 func TestBrokerRestart(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	path, file := makeBundle(t, "1.0.0", 12, nil)
 	f.push(t, path)
@@ -250,6 +257,7 @@ func TestBrokerRestart(t *testing.T) {
 
 // TestPace: a device cannot get more than its pace, whatever it asks for.
 func TestPace(t *testing.T) {
+	t.Parallel()
 	const pace = 2_000_000
 	f := start(t, Config{Pace: pace})
 	path, file := makeBundle(t, "1.0.0", 8, nil)
@@ -266,6 +274,7 @@ func TestPace(t *testing.T) {
 }
 
 func TestWill(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	d := join(t, f, "cam-1")
 	online := func() bool { return f.Server.Devices()[0].Online }
@@ -289,6 +298,7 @@ func TestWill(t *testing.T) {
 
 // TestRefused: requests that make no sense get an error that says so.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	path, _ := makeBundle(t, "1.0.0", 2, nil)
 	f.push(t, path)
@@ -315,6 +325,7 @@ func TestRefused(t *testing.T) {
 // TestHostileServer proves that the means to play one work: a damaged chunk and a forged
 // envelope arrive as they were made.
 func TestHostileServer(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	path, _ := makeBundle(t, "1.0.0", 2, nil)
 	f.push(t, path)
@@ -352,6 +363,7 @@ func TestHostileServer(t *testing.T) {
 }
 
 func TestServeStops(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	dir := t.TempDir()
 	ready := make(chan string, 1)
@@ -364,6 +376,7 @@ func TestServeStops(t *testing.T) {
 }
 
 func TestStartErrors(t *testing.T) {
+	t.Parallel()
 	f := start(t, Config{})
 	for _, tt := range []struct {
 		name string

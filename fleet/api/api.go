@@ -37,6 +37,8 @@ var (
 	ErrRefused = errors.New("refused")
 )
 
+var errForeignPage = errors.New("request comes from a page of another site")
+
 // Fleet is what the interface changes and asks.
 type Fleet interface {
 	// AddBundle checks the whole bundle file at path and stores it.
@@ -103,6 +105,7 @@ func status(err error) int {
 		status int
 	}{
 		{errors.As(err, &tooLarge), http.StatusRequestEntityTooLarge},
+		{errors.Is(err, errForeignPage), http.StatusForbidden},
 		{errors.Is(err, ErrRequest), http.StatusBadRequest},
 		{errors.Is(err, ErrRefused), http.StatusConflict},
 		{errors.Is(err, catalog.ErrConflict), http.StatusConflict},

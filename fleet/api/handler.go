@@ -66,7 +66,9 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, state.ErrNotFound)
 	}))
 	// A page in the operator's browser must not be able to push.
-	return http.NewCrossOriginProtection().Handler(mux), nil
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(h.answer(func(http.ResponseWriter, *http.Request) (any, error) { return nil, errForeignPage }))
+	return guard.Handler(mux), nil
 }
 
 // prepare makes the folder for uploads and removes what a killed server left in it.

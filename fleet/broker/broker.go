@@ -15,6 +15,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -38,6 +39,7 @@ const (
 	maxPayload  = 1 << 20 // bytes; eight times the largest message of the protocol
 	maxMemory   = 16 << 20
 	maxConn     = 1 << 17
+	unlimited   = 1 << 60 // bytes; zero would mean 75 % of what is free at the start
 	startWait   = 20 * time.Second
 	serverName  = "skiff-fleet"
 	fleetUser   = "fleet"
@@ -50,7 +52,7 @@ const (
 type Config struct {
 	DataDir  string       // made when absent; one server at a time
 	Addr     string       // MQTT host:port; "" or port 0 picks a free loopback port
-	MaxStore int64        // bytes of JetStream files; 0 = what the disk has
+	MaxStore int64        // bytes of JetStream files; 0 = what the disk has. A full one refuses devices, too
 	Log      *slog.Logger // nil discards
 }
 
@@ -142,7 +144,7 @@ func (b *Broker) options() *server.Options {
 		SyncAlways: true,
 		// Nothing of ours is kept in memory streams; zero would mean 75 % of the machine.
 		JetStreamMaxMemory: maxMemory,
-		JetStreamMaxStore:  b.cfg.MaxStore,
+		JetStreamMaxStore:  cmp.Or(b.cfg.MaxStore, unlimited),
 		Users:              users(b.secret),
 		MQTT:               server.MQTTOpts{Host: b.host, Port: port, NoAuthUser: deviceUser},
 	}

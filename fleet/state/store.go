@@ -51,6 +51,7 @@ type Config struct {
 // a context give up after ten seconds at the latest.
 type Store struct {
 	nc      *nats.Conn
+	js      jetstream.JetStream
 	objects *Objects
 	bundles jetstream.KeyValue
 	desired jetstream.KeyValue
@@ -79,6 +80,7 @@ func (s *Store) open(ctx context.Context, cacheBytes int) error {
 	if err != nil {
 		return err
 	}
+	s.js = js
 	var objects jetstream.KeyValue
 	for _, b := range []struct {
 		name string
@@ -105,6 +107,17 @@ func (s *Store) Close() { s.nc.Close() }
 
 // Objects is the content-addressed part of the store.
 func (s *Store) Objects() *Objects { return s.objects }
+
+// Used is the size of all streams on disk in bytes, the broker's own included.
+func (s *Store) Used(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	info, err := s.js.AccountInfo(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read usage: %w", explain(err))
+	}
+	return int64(info.Store), nil
+}
 
 // get reads key of kv into v, and returns its revision for a conditional write.
 func get(ctx context.Context, kv jetstream.KeyValue, key string, v any) (revision uint64, err error) {
