@@ -49,8 +49,7 @@ func TestTranscripts(t *testing.T) {
 
 // play runs the blocks of a transcript and returns it with the traces that came out.
 func play(t *testing.T, text string) string {
-	p := &player{t: t, at: time.Unix(1_800_000_000, 0), names: map[bundle.Digest]string{{}: "none"}}
-	p.state.ID = Identity{Device: "dev-1", Product: "demo", Channel: "stable", Slot: "default"}
+	p := newPlayer(t)
 	var out []string
 	for _, block := range strings.Split(strings.TrimSpace(text), "\n\n") {
 		commands, _, ok := strings.Cut(block+"\n", "----\n")
@@ -66,6 +65,12 @@ func play(t *testing.T, text string) string {
 		out = append(out, strings.TrimSpace(commands)+"\n----\n"+p.take())
 	}
 	return strings.Join(out, "\n\n") + "\n"
+}
+
+func newPlayer(t *testing.T) *player {
+	p := &player{t: t, at: time.Unix(1_800_000_000, 0), names: map[bundle.Digest]string{{}: "none"}}
+	p.state.ID = Identity{Device: "dev-1", Product: "demo", Channel: "stable", Slot: "default"}
+	return p
 }
 
 type player struct {
