@@ -73,8 +73,9 @@ const (
 //
 // Arguments: x f32 rows, xStride bytes, K8 (K rounded up to 8); w panels (PackWeights);
 // N16 (N rounded up to 16); wscale, bias f32 [N16]; outIdx i32 [o], outW f32 [o][N16];
-// out f32 rows, outStride bytes. Lanes of x from K to K8 must be 0. Columns from N to N16 are +0 when their weights, scale, bias and
-// outW are zero. Lanes of out past N16 are not written.
+// out f32 rows, outStride bytes. Lanes of x from K to K8 must be 0. Columns from N to
+// N16 are +0 when their weights, scale, bias and outW are zero. Lanes of out past N16
+// are not written.
 func NewLinear(outliers int, act Act) (*Kernel, error) {
 	if err := cmp.Or(checkRange("o", outliers, 0, maxOutliers), checkRange("act", int(act), int(ActNone), int(ActGELU))); err != nil {
 		return nil, err
