@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"math"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,6 +96,38 @@ func TestRunRefuses(t *testing.T) {
 		if r.status != c.status || !strings.Contains(r.stderr, c.want) {
 			t.Errorf("skiff %v: status %d, stderr %q; want %d and %q", c.args, r.status, r.stderr, c.status, c.want)
 		}
+	}
+}
+
+// TestRunInterrupted: a run that waits for a line stops at Ctrl-C all the same, and
+// had answered what it was given before.
+func TestRunInterrupted(t *testing.T) {
+	m := packedMini(t)
+	cmd := m.home.command(t, "run", m.bundle, "--json")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stdin.Write([]byte("one line\n")); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil || !strings.Contains(line, `"input":"one line"`) {
+		t.Errorf("%v: %.100s", err, line)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != statusFailed {
+		t.Errorf("interrupted: %v", err)
 	}
 }
 
