@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func newRoot(began *bool) *cobra.Command {
 	root := group("skiff", "One small signed bundle from a distilled transformer, shipped to many devices and run there",
 		newPack(), newInspect(), newVerify(), newRun(), newTokenize(), newServe(),
-		newPush(), newDevices(), newFleet(), newDevice())
+		newPush(), newDevices(), newFleet(), newDevice(), newDemo())
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.CompletionOptions.HiddenDefaultCmd = true
