@@ -34,7 +34,7 @@ type ran struct {
 }
 
 // command prepares skiff with arguments.
-func (h home) command(t *testing.T, args ...string) *exec.Cmd {
+func (h home) command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

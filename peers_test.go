@@ -11,15 +11,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// peer runs a Python script of testdata/peers with the interpreter that
-// make test-peers installed, and returns what it prints.
-func peer(t testing.TB, stdin string, args ...string) []byte {
+// python is the interpreter that make test-peers installed.
+func python(t testing.TB) string {
 	t.Helper()
-	python := os.Getenv("SKIFF_PEERS")
-	if python == "" {
+	path := os.Getenv("SKIFF_PEERS")
+	if path == "" {
 		t.Skip("SKIPPED LOUDLY: SKIFF_PEERS names no Python; make test-peers and make bench-peers set it")
 	}
-	cmd := exec.CommandContext(t.Context(), python, args...)
+	return path
+}
+
+// peer runs a Python script of testdata/peers and returns what it prints.
+func peer(t testing.TB, stdin string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), python(t), args...)
 	cmd.Stdin, cmd.Stderr = strings.NewReader(stdin), os.Stderr
 	cmd.Env = append(os.Environ(), "HF_HUB_OFFLINE=1", "TRANSFORMERS_NO_ADVISORY_WARNINGS=1")
 	out, err := cmd.Output()
