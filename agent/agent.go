@@ -46,7 +46,8 @@ type Config struct {
 	Workers   int    // as infer.Config
 	MaxStore  int64  // bytes the store may take; 0: as the disk allows
 	Log       *slog.Logger
-	// Ready is called once, when the local API answers: "http://host:port" or "unix:path".
+	// Ready is called once, when the local API answers and the stored bundle, if there is one, was loaded: "http://host:port" or
+	// "unix:path". On a new device it answers 503 until its first bundle is active.
 	Ready func(addr string)
 }
 
@@ -102,9 +103,6 @@ func Run(ctx context.Context, c Config) error {
 	running.Go(func() { failed <- a.server.Run(inner) })
 	if a.link != nil {
 		running.Go(func() { a.link.Run(inner) })
-	}
-	if c.Ready != nil {
-		c.Ready(a.server.Addr())
 	}
 	err = a.loop(inner, failed)
 	stop()

@@ -319,3 +319,35 @@ func TestConfig(t *testing.T) {
 		t.Errorf("second agent on the same folder: %v", err)
 	}
 }
+
+// TestDiskFull: the bundle does not fit. That is told and tried again; with room the download goes on where it stood.
+func TestDiskFull(t *testing.T) {
+	first := testBundle(t)
+	b := startBroker(t)
+	f := startFleet(t, b)
+	f.add(first)
+	f.desire(fleetKey, 1, first)
+	c := config(t, t.TempDir(), b.addr())
+	c.MaxStore = 2 << 20
+	d := start(t, c)
+	f.wait("dev-1", "store full", func(s wire.Status) bool {
+		return len(s.Slots) == 1 && s.Slots[0].Class == wire.ClassRetry && strings.Contains(s.Slots[0].Reason, store.ErrFull.Error())
+	})
+	if code, body := d.get("/healthz"); code != http.StatusServiceUnavailable || !strings.Contains(body["reason"].(string), "full") {
+		t.Errorf("health: %d %v", code, body)
+	}
+	d.end()
+	f.set(func(f *fakeFleet) { f.sent = 0 })
+	c.MaxStore = 0
+	start(t, c)
+	f.wait("dev-1", "active", slotIs(wire.StateActive, first))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var size int
+	for i := range first.Index {
+		size += int(first.Index[i].Encodings[0].Length)
+	}
+	if f.sent >= size {
+		t.Errorf("%d of %d bytes sent again: nothing was kept", f.sent, size)
+	}
+}

@@ -59,6 +59,10 @@ func (a *agent) loop(ctx context.Context, failed <-chan error) error {
 			}
 			return err
 		}
+		if a.state.Job.Kind != core.Load && a.config.Ready != nil {
+			a.config.Ready(a.server.Addr())
+			a.config.Ready = nil
+		}
 		timer.Reset(a.pause())
 		select {
 		case <-ctx.Done():

@@ -176,9 +176,13 @@ func (m *machine) loaded(r Result) {
 	m.collect()
 }
 
+// serve answers with another bundle from now on. What a hello said of it is said anew.
 func (m *machine) serve(r Result) {
 	m.Serving, m.Kernels = r.Job.Digest, r.Kernels
 	m.do(Serve{r.Job.Digest})
+	if m.Link.Online {
+		m.greet()
+	}
 }
 
 // fallBack leaves an active bundle that does not come up for the one that was active before it. Bits that rotted on the disk
