@@ -49,8 +49,15 @@ func (h home) command(t testing.TB, args ...string) *exec.Cmd {
 func (h home) run(t *testing.T, stdin string, args ...string) ran {
 	t.Helper()
 	cmd := h.command(t, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	return finish(t, cmd)
+}
+
+// finish runs a prepared command to its end.
+func finish(t *testing.T, cmd *exec.Cmd) ran {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
