@@ -74,7 +74,7 @@ func (d *demo) deliver(ctx context.Context) error {
 			return err
 		}
 	}
-	d.say("   %s was killed (SIGKILL) in mid-download, started again and resumed:", victim.id)
+	d.say("   %s resumed from what it had committed:", victim.id)
 	for _, v := range d.devices {
 		f := v.status(ctx).Fetched
 		d.say("   %-5s fetched %d bytes, of which %d twice", v.id, f.Total, f.Twice)
@@ -85,19 +85,20 @@ func (d *demo) deliver(ctx context.Context) error {
 // follow shows one device's download until it has switched.
 func (d *demo) follow(ctx context.Context, p *progress, v *demoDevice, kill bool) error {
 	b := p.bar("   "+v.id, d.bundle.Size(), true)
-	killed := !kill
+	killed, at := !kill, int64(0)
 	err := v.wait(ctx, "switch to the bundle", func(s deviceStatus) bool {
 		if s.Total > 0 {
 			b.set(s.Done, s.Total)
 		}
 		if !killed && s.Total > 0 && s.Done > s.Total*2/5 {
-			killed = true
+			killed, at = true, s.Done
 			return true
 		}
 		return s.Status == "ok" && s.Active == d.bundle.Digest().String()
 	})
 	if err == nil && kill && v.status(ctx).Active == "" {
 		v.kill()
+		p.say("   %s is killed (SIGKILL) with %s and started again", v.id, megabytes(at))
 		if err = v.start(); err == nil {
 			return d.resume(ctx, b, v)
 		}

@@ -28,8 +28,8 @@ import (
 type Kind uint8
 
 const (
-	// Auto is the compiler where wazero has one for this CPU, the Go references
-	// otherwise.
+	// Auto is the compiler where wazero has one for this CPU, else the Go references,
+	// else, on a big-endian CPU, the interpreter.
 	Auto Kind = iota
 	// Wasm is wazero's compiler; New refuses where there is none.
 	Wasm
@@ -67,6 +67,9 @@ func ParseKind(name string) (Kind, error) {
 	return Auto, fmt.Errorf("kernels %q: want auto, wasm, interp or go", name)
 }
 
+// MaxWorkers is the largest number of workers New starts.
+const MaxWorkers = 256
+
 // MaxMemory is the largest linear memory New makes, in bytes.
 const MaxMemory = 2 << 30
 
@@ -75,6 +78,9 @@ var ErrMemory = errors.New("program needs more memory than this build allows")
 
 // ErrNoCompiler is returned when Wasm is asked for where wazero cannot compile.
 var ErrNoCompiler = errors.New("no WebAssembly compiler for this CPU")
+
+// ErrByteOrder is returned when Go is asked for on a big-endian CPU.
+var ErrByteOrder = errors.New("the Go kernels need a little-endian CPU")
 
 // Config says how to run. The zero value is Auto with one worker per CPU, at most 4.
 type Config struct {
@@ -124,6 +130,9 @@ func New(ctx context.Context, p *program.Program, cfg Config) (*Machine, error) 
 	if n <= 0 {
 		n = min(runtime.GOMAXPROCS(0), 4)
 	}
+	if n > MaxWorkers {
+		return nil, fmt.Errorf("%d workers: want up to %d", n, MaxWorkers)
+	}
 	if need := p.MemoryBytes(max(n, 2)); need > MaxMemory {
 		return nil, fmt.Errorf("%w: %d bytes", ErrMemory, need)
 	}
@@ -140,9 +149,13 @@ func (m *Machine) start(ctx context.Context, workers int) error {
 		m.kind = best()
 	}
 	var err error
+	bytes := m.prog.MemoryBytes(workers)
 	if m.kind == Go {
-		m.backend = newGoBackend(m.kernels, m.prog.MemoryBytes(workers))
-	} else if m.backend, err = newWasmBackend(ctx, m.kind, m.kernels, m.prog.MemoryBytes(workers)); err != nil {
+		m.backend, err = newGoBackend(m.kernels, bytes)
+	} else {
+		m.backend, err = newWasmBackend(ctx, m.kind, m.kernels, bytes)
+	}
+	if err != nil {
 		return fmt.Errorf("start %s: %w", m.kind, err)
 	}
 	m.mem = m.backend.memory()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 
 	"skiff/runtime/kernel"
@@ -13,9 +14,16 @@ type goBackend struct {
 	mem     []byte
 }
 
-func newGoBackend(kernels []*kernel.Kernel, bytes uint64) *goBackend {
-	return &goBackend{kernels: kernels, mem: make([]byte, bytes)}
+func newGoBackend(kernels []*kernel.Kernel, bytes uint64) (*goBackend, error) {
+	if !littleEndian() {
+		return nil, ErrByteOrder
+	}
+	return &goBackend{kernels: kernels, mem: make([]byte, bytes)}, nil
 }
+
+// littleEndian says whether this CPU keeps numbers as linear memory does; the references
+// look at memory in the CPU's own order.
+func littleEndian() bool { return binary.NativeEndian.Uint16([]byte{1, 0}) == 1 }
 
 func (b *goBackend) memory() []byte              { return b.mem }
 func (b *goBackend) caller() (caller, error)     { return goCaller{b}, nil }

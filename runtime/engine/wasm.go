@@ -24,12 +24,15 @@ type wasmBackend struct {
 }
 
 // best is the kind Auto stands for. wazero's interpreter is slower than the Go
-// references, so it is never chosen.
+// references, so it is chosen only where those cannot run.
 func best() Kind {
-	if CanCompile() {
+	switch {
+	case CanCompile():
 		return Wasm
+	case littleEndian():
+		return Go
 	}
-	return Go
+	return Interp
 }
 
 // CanCompile says whether wazero has a compiler for this CPU; it answers by panicking.

@@ -77,7 +77,7 @@ func Fit(m *bundle.Manifest, cfg Config) error {
 	case m.Task != TaskEmbed:
 		return fmt.Errorf("%w: task %q", ErrIncompatible, m.Task)
 	case need > engine.MaxMemory || m.Memory.Weights > engine.MaxMemory || m.Memory.Arena > engine.MaxMemory:
-		return fmt.Errorf("%w: it needs %d bytes of memory, the most is %d", ErrIncompatible, need, engine.MaxMemory)
+		return fmt.Errorf("%w: it needs %d bytes of memory, the most is %d", ErrIncompatible, need, uint64(engine.MaxMemory))
 	case kind == engine.Wasm && !engine.CanCompile():
 		return fmt.Errorf("%w: %w", ErrIncompatible, engine.ErrNoCompiler)
 	}
