@@ -229,9 +229,12 @@ func (m *machine) phase(p wire.State) {
 	}
 }
 
-// complain records why something did not happen, for the next status.
+// complain reports why something did not happen. It is written with the next transition, not by itself: whoever can send messages must
+// not be able to wear the disk out.
 func (m *machine) complain(f Failure) {
+	if m.Stored.Class == f.Class && m.Stored.Reason == f.Reason {
+		return
+	}
 	m.Stored.Class, m.Stored.Reason = f.Class, f.Reason
-	m.dirty = true
 	m.report()
 }

@@ -110,9 +110,7 @@ func (m *machine) failed(f Failed) {
 		m.reject(f.Failure)
 		return
 	}
-	if m.Stored.Class != f.Class || m.Stored.Reason != f.Reason {
-		m.complain(f.Failure)
-	}
+	m.complain(f.Failure)
 	if f.Class == wire.ClassRetry {
 		m.retryLater()
 	}

@@ -35,7 +35,11 @@ func pack(t *testing.T) *bundle.Bundle {
 // was tried; an earlier proof that holds is not repeated, one of another machine is.
 func TestLoad(t *testing.T) {
 	b := pack(t)
-	m, err := Load(t.Context(), b, Config{})
+	kernels := "auto"
+	if testing.Short() {
+		kernels = "wasm" // the slower engines take their time
+	}
+	m, err := Load(t.Context(), b, Config{Kernels: kernels})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +54,10 @@ func TestLoad(t *testing.T) {
 	wrong := *b
 	wrong.Manifest.Goldens = append([]bundle.Golden(nil), b.Manifest.Goldens...)
 	wrong.Manifest.Goldens[0].Answer[0] ^= 1
-	if _, err := Load(t.Context(), &wrong, Config{}); !errors.Is(err, infer.ErrMismatch) {
+	if _, err := Load(t.Context(), &wrong, Config{Kernels: kernels}); !errors.Is(err, infer.ErrMismatch) {
 		t.Errorf("another golden answer: %v", err)
 	}
-	if m, err = Load(t.Context(), &wrong, Config{Proved: proved}); err != nil {
+	if m, err = Load(t.Context(), &wrong, Config{Kernels: kernels, Proved: proved}); err != nil {
 		t.Fatalf("the proof is repeated although it holds: %v", err)
 	}
 	if err := m.Close(context.Background()); err != nil {
@@ -61,7 +65,7 @@ func TestLoad(t *testing.T) {
 	}
 	elsewhere := bytes.Clone(proved)
 	elsewhere[0] ^= 1
-	if _, err := Load(t.Context(), &wrong, Config{Proved: elsewhere}); !errors.Is(err, infer.ErrMismatch) {
+	if _, err := Load(t.Context(), &wrong, Config{Kernels: kernels, Proved: elsewhere}); !errors.Is(err, infer.ErrMismatch) {
 		t.Errorf("a proof of another machine is believed: %v", err)
 	}
 }

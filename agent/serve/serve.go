@@ -97,6 +97,9 @@ func Listen(c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	if a, ok := s.listener.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+		c.Log.Warn("the local API has no authentication and listens beyond this machine", "address", a)
+	}
 	return s, nil
 }
 
