@@ -45,6 +45,7 @@ func table() []verdict {
 		{infer.ErrIncompatible, wire.ClassRefuse},
 		{engine.ErrMemory, wire.ClassRefuse},
 		{engine.ErrNoCompiler, wire.ClassRefuse},
+		{engine.ErrByteOrder, wire.ClassRefuse},
 		{kernel.ErrName, wire.ClassRefuse},
 		{bundle.ErrUnsupported, wire.ClassRefuse},
 		{bundle.ErrLimit, wire.ClassRefuse},
