@@ -1,6 +1,10 @@
 package house
 
 import (
+	"go/ast"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +83,19 @@ func TestFences(t *testing.T) {
 	}
 }
 
+// TestReasons: every dependency has its reason in RATIONALE.md.
+func TestReasons(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(open(t).Root, "RATIONALE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range slices.Concat(slices.Collect(maps.Keys(fences)), testOnly) {
+		if !strings.Contains(string(text), m) {
+			t.Errorf("RATIONALE.md does not say why %s", m)
+		}
+	}
+}
+
 // fence returns where an import path of a fenced module may be imported.
 func fence(p string) ([]string, bool) {
 	for m, inside := range fences {
@@ -94,13 +111,38 @@ func within(p string) func(module string) bool {
 	return func(m string) bool { return p == m || strings.HasPrefix(p, m+"/") }
 }
 
-// TestPure: what decides has no way to reach a disk, a socket or a clock's wait.
+// TestPure: what decides has no way to reach a disk or a socket, reads no clock and
+// starts no goroutine.
 func TestPure(t *testing.T) {
-	for _, f := range open(t).Files {
+	h := open(t)
+	for _, f := range h.Files {
+		banned := pure[f.Package]
+		if banned == nil || f.Test {
+			continue
+		}
 		for _, p := range f.Imports() {
-			if !f.Test && slices.Contains(pure[f.Package], p) {
+			if slices.Contains(banned, p) {
 				t.Errorf("%s imports %s: %s decides and does nothing else", f.Path, p, f.Package)
 			}
 		}
+		ast.Inspect(f.AST, func(n ast.Node) bool {
+			if does(n) {
+				t.Errorf("%s: %s decides and does nothing else", h.Fset.Position(n.Pos()), f.Package)
+			}
+			return true
+		})
 	}
+}
+
+// does reports whether a statement starts a goroutine or asks for the time.
+func does(n ast.Node) bool {
+	if _, ok := n.(*ast.GoStmt); ok {
+		return true
+	}
+	sel, ok := n.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	x, ok := sel.X.(*ast.Ident)
+	return ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}, sel.Sel.Name)
 }
