@@ -43,6 +43,9 @@ const (
 	lastPause  = time.Minute
 	stable     = time.Minute // a connection that held this long starts the pauses anew
 
+	againFirst = 2 * time.Second // up to twice this after a connection, and
+	againLater = time.Hour       // up to twice this from then on
+
 	maxQueued     = 2048    // messages between the network and the reader of Events
 	maxOutgoing   = 64      // messages on their way out; more is dropped
 	maxQueueBytes = 8 << 20 // and their payloads; more is dropped, and asked for again by those who miss it
@@ -54,6 +57,8 @@ type Config struct {
 	TLS      *tls.Config // for tls://; nil: the system's roots
 	ClientID string
 	Filters  []string // subscribed to at QoS 0, before anything is published
+	// Again is how long after a connection the subscriptions are made a second time; 0: 2 to 4 s.
+	Again time.Duration
 	// Will makes the message that the broker publishes when the connection of a session is lost, and that is published when Run ends.
 	Will      func(session uint64) (topic string, payload []byte)
 	MaxPacket int          // bytes of an incoming packet; larger ones end the connection before they are read. 0: 160 KiB
@@ -102,6 +107,9 @@ func New(c Config) (*Link, error) {
 	}
 	if c.MaxPacket == 0 {
 		c.MaxPacket = 160 << 10
+	}
+	if c.Again == 0 {
+		c.Again = againFirst + rand.N(againFirst)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -199,10 +207,20 @@ func (l *Link) session(ctx context.Context) error {
 	return l.converse(ctx, id, client, lost)
 }
 
-// converse sends what is published until the connection is lost or ctx ends.
+// converse sends what is published until the connection is lost or ctx ends. Once soon and then now and then it subscribes again: a
+// broker then sends its retained messages again, and one that was published while the first subscription was being made can otherwise
+// be lost both ways (nats-server).
 func (l *Link) converse(ctx context.Context, id uint64, client mqtt.Client, lost <-chan error) error {
+	again := time.NewTimer(l.config.Again)
+	defer again.Stop()
 	for {
 		select {
+		case <-again.C:
+			if err := l.subscribe(ctx, client); err != nil && ctx.Err() == nil {
+				l.tell(ctx, Event{Kind: Down, Session: id})
+				return err
+			}
+			again.Reset(againLater + rand.N(againLater))
 		case err := <-lost:
 			l.tell(ctx, Event{Kind: Down, Session: id})
 			return err

@@ -210,6 +210,20 @@ func TestRefusedSubscription(t *testing.T) {
 	next(t, l, Down)
 }
 
+// TestAgain: the subscriptions are made a second time, for the retained messages that fell between.
+func TestAgain(t *testing.T) {
+	s := startStub(t)
+	l, _ := s.run(func(c *Config) { c.Again = time.Millisecond })
+	next(t, l, Up)
+	for range 2 {
+		select {
+		case <-s.ready:
+		case <-time.After(10 * time.Second):
+			t.Fatal("no second subscription")
+		}
+	}
+}
+
 // TestLargePacket: a packet over the limit ends the connection at its header.
 func TestLargePacket(t *testing.T) {
 	s := startStub(t)
