@@ -70,7 +70,8 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 
-	asked  sync.RWMutex  // read-locked by each HTTP request under way
+	asked  sync.RWMutex  // read-locked by each HTTP request under way; guards gone
+	gone   bool          // nothing is open any more
 	adding chan struct{} // holds one element while a bundle is stored: room is judged one by one
 
 	stop   context.CancelFunc
@@ -178,6 +179,10 @@ func (s *Server) openHTTP() error {
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.asked.RLock()
 		defer s.asked.RUnlock()
+		if s.gone {
+			http.Error(w, "stopping", http.StatusServiceUnavailable)
+			return
+		}
 		h.ServeHTTP(w, r)
 	})
 	s.http = &http.Server{Handler: counted, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)}
@@ -226,7 +231,8 @@ func (s *Server) shutdown() error {
 		if s.http.Shutdown(ctx) != nil {
 			s.http.Close() // cut off what takes longer
 		}
-		s.asked.Lock() // which is a wait: requests that come now find nothing open
+		s.asked.Lock() // waits for the requests under way
+		s.gone = true
 		s.asked.Unlock()
 	}
 	if s.listener != nil {

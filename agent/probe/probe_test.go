@@ -83,7 +83,7 @@ func TestBinding(t *testing.T) {
 			t.Errorf("another %s has the same binding", name)
 		}
 	}
-	if Build() == "" || Build() != Build() || CPU() == "" {
+	if first, again := Build(), Build(); first == "" || first != again || CPU() == "" {
 		t.Errorf("build %q, CPU %q", Build(), CPU())
 	}
 }

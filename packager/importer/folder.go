@@ -61,12 +61,6 @@ func (f *folder) readIfThere(name string, max int64) ([]byte, bool, error) {
 	return data, err == nil, err
 }
 
-// exists reports whether there is a file of that name.
-func (f *folder) exists(name string) bool {
-	_, err := fs.Stat(f.fsys, name)
-	return err == nil
-}
-
 // note adds a file to those that were used.
 func (f *folder) note(name string, data []byte) {
 	sum := sha256.Sum256(data)

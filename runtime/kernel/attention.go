@@ -55,9 +55,9 @@ func NewAttention(a, d int, scale float32) (*Kernel, error) {
 }
 
 // attentionPlan is the layout of attention's scratch for sequences of up to T tokens,
-// in bytes from its start. D8 is the head size rounded up to 8.
+// in bytes from its start, where the transposed keys lie: f32 [T8/8][D8][8]. D8 is the
+// head size rounded up to 8.
 type attentionPlan struct {
-	keys   int // f32 [T8/8][D8][8]: keys transposed
 	values int // f32 [T8][D8]
 	query  int // f32 [D8][6][4]: six query rows, each value four times; then sums [6][D8]
 	scores int // f32 [6][T16]
