@@ -58,6 +58,8 @@ func runnable(t *testing.T, block, makefile string) string {
 			if !strings.Contains(makefile, "\n"+m[1]+":") {
 				t.Errorf("README.md: make has no target %s", m[1])
 			}
+		} else if strings.HasPrefix(line, "curl ") && !installed("curl") {
+			t.Logf("SKIPPED LOUDLY: no curl here for %s", line)
 		} else if !strings.HasPrefix(line, "go run . demo") {
 			kept.WriteString(line)
 		}
@@ -90,8 +92,22 @@ func isServer(script string) bool {
 // shell prepares a block: the test binary stands for the program.
 func shell(t *testing.T, h home, dir, script string) *exec.Cmd {
 	t.Helper()
+	needBash(t)
 	skiff := h.command(t)
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", strings.ReplaceAll(script, "go run .", skiff.Path))
 	cmd.Dir, cmd.Env = dir, skiff.Env
 	return cmd
+}
+
+// needBash skips a test that is a shell's script where there is no such shell.
+func needBash(t *testing.T) {
+	t.Helper()
+	if !installed("bash") {
+		t.Skip("SKIPPED LOUDLY: no bash here")
+	}
+}
+
+func installed(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
 }

@@ -71,6 +71,7 @@ func readable(name string) bool {
 // that are tried claim gigabytes.
 func (h home) within(t *testing.T, memory int, args ...string) ran {
 	t.Helper()
+	needBash(t)
 	skiff := h.command(t, args...)
 	cmd := exec.Command("bash", append([]string{"-c", `ulimit -d "$0" && exec "$@"`, strconv.Itoa(memory >> 10)}, skiff.Args...)...)
 	cmd.Env = skiff.Env
@@ -170,6 +171,7 @@ func furthest(a, b []float32) float64 {
 // TestFullDisk: a file that cannot be written to its end is not left in part. The
 // shell's limit on file sizes plays the full disk.
 func TestFullDisk(t *testing.T) {
+	needBash(t)
 	h, dir := newHome(t), t.TempDir()
 	skiff := h.command(t)
 	cmd := exec.Command("bash", "-c", `ulimit -f 1000; trap "" XFSZ; exec "$0" pack builtin --fast -o "$1"`, skiff.Path, filepath.Join(dir, "x.skiff"))
