@@ -58,7 +58,7 @@ func Compile(q *quantize.Model8, cfg Config) (*Result, error) {
 	c := &compiler{q: q, kernelAt: map[string]uint32{}, weights: layout{end: program.Base}}
 	c.prog = &program.Program{
 		MaxTokens: uint32(tokens), MaxSeqs: uint32(max(tokens/2, 1)), MaxLength: uint32(m.MaxTokens),
-		Vocab: uint32(m.Vocab), Types: uint32(m.Types), Hidden: uint32(m.Hidden),
+		Vocab: uint32(m.Vocab), Types: uint32(m.Types), Hidden: uint32(m.Hidden), Rows: uint32(program.Seqs),
 	}
 	c.model()
 	if c.err != nil {

@@ -32,7 +32,7 @@ func mean(t testing.TB) (*program.Program, uint32) {
 		t.Fatal(err)
 	}
 	p := &program.Program{
-		MaxTokens: 64, MaxSeqs: 16, MaxLength: 48, Vocab: 10, Types: 2, Hidden: cols, WeightsEnd: program.Base,
+		MaxTokens: 64, MaxSeqs: 16, MaxLength: 48, Vocab: 10, Types: 2, Hidden: cols, Rows: uint32(program.Seqs), WeightsEnd: program.Base,
 		Kernels: []string{pool.Name(), norm.Name()},
 	}
 	at := p.WeightsEnd

@@ -38,26 +38,43 @@ func cutStages(p *program.Program, kernels []*kernel.Kernel) []stage {
 }
 
 // Input is one pass: token ids and type ids of all sequences one after another, and
-// where each starts, with the end last. Starts[0] is 0.
+// where each starts, with the end last. Starts[0] is 0. Picks are ascending rows, where
+// the program picks any.
 type Input struct {
 	IDs, Types []int32
 	Starts     []int32
+	Picks      []int32
 }
 
-// Run executes the program over one pass and returns the output rows, [B][Pad16(H)]
-// float32 little-endian, which stay valid until the next Run. tap, if not nil, is
+// rows is what a step over o meets of the pass.
+func (in *Input) rows(o program.Over) (rows, seqs int) {
+	switch o {
+	case program.Seqs:
+		return len(in.Starts) - 1, len(in.Starts) - 1
+	case program.Picks:
+		return len(in.Picks), len(in.Picks)
+	}
+	return len(in.IDs), len(in.Starts) - 1
+}
+
+// Run executes the program over one pass and returns the output rows, [rows][Pad16(H)]
+// float32 little-endian, one per sequence, token or pick as the program says, which stay valid until the next Run. tap, if not nil, is
 // given the rows of each of the program's taps, lent. An error leaves the machine
 // usable. No memory is allocated.
 func (m *Machine) Run(ctx context.Context, in Input, tap func(i int, rows []byte)) ([]byte, error) {
 	if err := m.load(in); err != nil {
 		return nil, err
 	}
-	tokens, seqs := len(in.IDs), len(in.Starts)-1
+	tokens := len(in.IDs)
 	for i := range m.stages {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := m.runStage(ctx, &m.stages[i], tokens, seqs); err != nil {
+		rows, seqs := in.rows(m.prog.Steps[m.stages[i].First].Over)
+		if rows == 0 {
+			continue // nothing was picked
+		}
+		if err := m.runStage(ctx, &m.stages[i], rows, seqs); err != nil {
 			return nil, err
 		}
 		if tap == nil {
@@ -69,7 +86,8 @@ func (m *Machine) Run(ctx context.Context, in Input, tap func(i int, rows []byte
 		}
 	}
 	stride := 4 * program.Pad16(m.prog.Hidden)
-	return m.mem[m.prog.Output : m.prog.Output+uint32(seqs)*stride], nil
+	rows, _ := in.rows(program.Over(m.prog.Rows))
+	return m.mem[m.prog.Output : m.prog.Output+uint32(rows)*stride], nil
 }
 
 // load checks a pass and writes it into memory.
@@ -100,6 +118,24 @@ func (m *Machine) load(in Input) error {
 		m.put(p.Starts, s, in.Starts[s])
 	}
 	m.put(p.Starts, seqs, in.Starts[seqs])
+	return m.loadPicks(in)
+}
+
+// loadPicks writes the picked rows as a list of starts: a pool over it takes the row that
+// each begins with.
+func (m *Machine) loadPicks(in Input) error {
+	if len(in.Picks) > int(m.prog.MaxPicks) {
+		return fmt.Errorf("%d picks: want up to %d", len(in.Picks), m.prog.MaxPicks)
+	}
+	for i, row := range in.Picks {
+		if row < 0 || int(row) >= len(in.IDs) || i > 0 && row <= in.Picks[i-1] {
+			return fmt.Errorf("pick %d: row %d of %d", i, row, len(in.IDs))
+		}
+		m.put(m.prog.Picked, i, row)
+	}
+	if len(in.Picks) > 0 {
+		m.put(m.prog.Picked, len(in.Picks), int32(len(in.IDs)))
+	}
 	return nil
 }
 

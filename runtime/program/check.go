@@ -66,7 +66,9 @@ func (p *Program) checkSizes() error {
 		return invalid("%d sequences for %d tokens", p.MaxSeqs, p.MaxTokens)
 	case p.MaxLength == 0 || p.MaxLength > p.MaxTokens:
 		return invalid("sequences of %d tokens for %d tokens", p.MaxLength, p.MaxTokens)
-	case p.Vocab == 0 || p.Types == 0 || p.Hidden == 0 || p.Hidden > 1<<14:
+	case p.MaxPicks > p.MaxTokens || p.Rows > uint32(Picks) || p.Rows == uint32(Picks) && p.MaxPicks == 0:
+		return invalid("%d picks of %d tokens, output rows %d", p.MaxPicks, p.MaxTokens, p.Rows)
+	case p.Vocab == 0 || p.Types == 0 || p.Hidden == 0 || p.Hidden > 1<<20:
 		return invalid("vocabulary %d, types %d, hidden size %d", p.Vocab, p.Types, p.Hidden)
 	case p.WeightsEnd < Base || p.ArenaEnd < p.WeightsEnd || p.ArenaEnd > 1<<31 || p.Scratch > 1<<28:
 		return invalid("memory map %d, %d, scratch %d", p.WeightsEnd, p.ArenaEnd, p.Scratch)
@@ -96,14 +98,19 @@ func (p *Program) checkWeights() error {
 // checkEnds wants inputs, output and taps inside the arena.
 func (p *Program) checkEnds() error {
 	tokens, seqs := uint64(p.MaxTokens), uint64(p.MaxSeqs)
+	outputs, _ := p.Most(Over(p.Rows))
 	for _, b := range []struct {
 		name  string
 		off   uint32
 		bytes uint64
 	}{
 		{"ids", p.IDs, 4 * tokens}, {"type ids", p.TypeIDs, 4 * tokens}, {"positions", p.Positions, 4 * tokens},
-		{"starts", p.Starts, 4 * (seqs + 1)}, {"output", p.Output, 4 * seqs * Pad16(uint64(p.Hidden))},
+		{"starts", p.Starts, 4 * (seqs + 1)}, {"output", p.Output, 4 * uint64(outputs) * Pad16(uint64(p.Hidden))},
+		{"picks", p.Picked, 4 * (uint64(p.MaxPicks) + 1)},
 	} {
+		if b.off == 0 && b.name == "picks" && p.MaxPicks == 0 {
+			continue
+		}
 		if !p.inArena(b.off, b.bytes) {
 			return invalid("%s: %d bytes at offset %d, outside the arena", b.name, b.bytes, b.off)
 		}
@@ -125,7 +132,11 @@ func (p *Program) inArena(off uint32, bytes uint64) bool {
 }
 
 func (p *Program) checkStep(k *kernel.Kernel, s Step) error {
-	extents, err := k.Extents(s.Args, int(p.MaxTokens), int(p.MaxSeqs))
+	rows, seqs := p.Most(s.Over)
+	if rows == 0 {
+		return fmt.Errorf("%s: over picks, of which the program has none", k.Name())
+	}
+	extents, err := k.Extents(s.Args, int(rows), int(seqs))
 	if err != nil {
 		return err
 	}
@@ -147,9 +158,10 @@ func (p *Program) checkStep(k *kernel.Kernel, s Step) error {
 // the same rows to all of them.
 func (p *Program) checkOrder(kernels []*kernel.Kernel) error {
 	for _, st := range p.Stages() {
-		domain := kernels[p.Steps[st.First].Kernel].Domain()
+		first := p.Steps[st.First]
 		for i := st.First; i < st.End; i++ {
-			if kernels[p.Steps[i].Kernel].Domain() != domain {
+			s := p.Steps[i]
+			if kernels[s.Kernel].Domain() != kernels[first.Kernel].Domain() || s.Over != first.Over {
 				return invalid("step %d: another domain without a barrier", i)
 			}
 		}

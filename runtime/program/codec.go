@@ -11,15 +11,25 @@ const (
 	maxArgs    = 24      // arguments of a step
 )
 
-// magic and version open every encoded program.
-const magic = "SKPG\x01"
+// magic opens every encoded program; the version follows it. Version 2 has the fields of
+// picked tokens and of output rows besides; a program that uses neither is of version 1.
+const (
+	magic     = "SKPG"
+	plain     = 1
+	withRows  = 2
+	headerLen = len(magic) + 1
+)
 
 // Encode writes the program as magic, then the fields in the order of the struct as
 // unsigned varints; a string is its length and bytes, a list its count and items.
 // The encoding is canonical: Decode accepts no other form of the same program.
 func (p *Program) Encode() []byte {
-	e := encoder{buf: []byte(magic)}
-	for _, f := range p.fields() {
+	version := byte(plain)
+	if p.MaxPicks != 0 || p.Picked != 0 || p.Rows != uint32(Seqs) {
+		version = withRows
+	}
+	e := encoder{buf: append([]byte(magic), version)}
+	for _, f := range p.fields(version) {
 		e.uint(*f)
 	}
 	e.uint(uint32(len(p.Kernels)))
@@ -33,7 +43,7 @@ func (p *Program) Encode() []byte {
 	}
 	e.uint(uint32(len(p.Steps)))
 	for _, s := range p.Steps {
-		e.uint(s.Kernel, b2u(s.Barrier), uint32(len(s.Args)))
+		e.uint(s.Kernel, b2u(s.Barrier)|uint32(s.Over)<<1, uint32(len(s.Args)))
 		e.uint(s.Args...)
 	}
 	e.uint(uint32(len(p.Taps)))
@@ -50,20 +60,25 @@ func Decode(data []byte) (*Program, error) {
 	if len(data) > MaxEncoded {
 		return nil, invalid("%d bytes, more than %d", len(data), MaxEncoded)
 	}
-	if len(data) < len(magic) || string(data[:len(magic)]) != magic {
-		return nil, invalid("offset 0: not a version 1 program")
+	if len(data) < headerLen || string(data[:len(magic)]) != magic || data[len(magic)] < plain || data[len(magic)] > withRows {
+		return nil, invalid("offset 0: not a program of version %d or %d", plain, withRows)
 	}
-	d := decoder{buf: data, off: len(magic)}
-	p := &Program{}
-	for _, f := range p.fields() {
+	d := decoder{buf: data, off: headerLen}
+	p := &Program{Rows: uint32(Seqs)}
+	for _, f := range p.fields(data[len(magic)]) {
 		*f = d.uint()
+	}
+	if data[len(magic)] == withRows && p.MaxPicks == 0 && p.Picked == 0 && p.Rows == uint32(Seqs) {
+		d.fail("version %d without need", withRows)
 	}
 	p.Kernels = list(&d, 1, func() string { return d.string() })
 	p.Weights = list(&d, 5, func() Weight {
 		return Weight{Tensor: d.string(), Layout: Layout(d.small(uint32(Index))), Rows: d.uint(), Cols: d.uint(), Offset: d.uint()}
 	})
 	p.Steps = list(&d, 3, func() Step {
-		s := Step{Kernel: d.uint(), Barrier: d.small(1) == 1}
+		s := Step{Kernel: d.uint()}
+		flags := d.small(2*uint32(Picks) + 1)
+		s.Barrier, s.Over = flags&1 == 1, Over(flags>>1)
 		s.Args = list(&d, 1, d.uint)
 		if len(s.Args) > maxArgs {
 			d.fail("step with %d arguments", len(s.Args))
@@ -82,13 +97,17 @@ func Decode(data []byte) (*Program, error) {
 	return p, nil
 }
 
-// fields are the fixed numbers in their encoded order.
-func (p *Program) fields() []*uint32 {
-	return []*uint32{
+// fields are the fixed numbers of a version in their encoded order.
+func (p *Program) fields(version byte) []*uint32 {
+	out := []*uint32{
 		&p.MaxTokens, &p.MaxSeqs, &p.MaxLength, &p.Vocab, &p.Types, &p.Hidden,
 		&p.IDs, &p.TypeIDs, &p.Positions, &p.Starts, &p.Output,
 		&p.WeightsEnd, &p.ArenaEnd, &p.Scratch,
 	}
+	if version == withRows {
+		out = append(out, &p.MaxPicks, &p.Picked, &p.Rows)
+	}
+	return out
 }
 
 type encoder struct{ buf []byte }

@@ -73,10 +73,23 @@ func (w Weight) Bytes() uint64 {
 	return 0
 }
 
+// Over says what a step's rows are.
+type Over uint8
+
+const (
+	// Tokens is all token rows of the pass, cut into its sequences.
+	Tokens Over = iota
+	// Seqs is one row per sequence: what a pool has made.
+	Seqs
+	// Picks is one row per picked token: the places of masks.
+	Picks
+)
+
 // Step is one kernel call over its whole domain.
 type Step struct {
 	Kernel  uint32   // index into Program.Kernels
 	Barrier bool     // wait for every worker to end the steps before this one
+	Over    Over     // what its rows and sequences are; a stage has one
 	Args    []uint32 // the kernel's own arguments, after (lo, hi, scratch)
 }
 
@@ -97,10 +110,13 @@ type Program struct {
 	Vocab     uint32 // token ids are below this
 	Types     uint32 // type ids are below this
 	Hidden    uint32 // columns of the output
+	MaxPicks  uint32 // picked tokens a pass can hold; 0 where nothing is picked
 
 	IDs, TypeIDs, Positions uint32 // inputs: int32 [MaxTokens] each
 	Starts                  uint32 // input: int32 [MaxSeqs+1], first row of each sequence, then the end
-	Output                  uint32 // output: float32 [MaxSeqs][Pad16(Hidden)]
+	Picked                  uint32 // input: int32 [MaxPicks+1], rows of the picked tokens, then the number of rows
+	Output                  uint32 // output: float32 [rows][Pad16(Hidden)]
+	Rows                    uint32 // what the output's rows are: an Over
 
 	WeightsEnd uint32 // end of the weights, start of the arena
 	ArenaEnd   uint32 // end of the arena, start of worker 0's scratch
@@ -123,6 +139,17 @@ func invalid(format string, args ...any) error {
 func Pad16[T uint32 | uint64 | int](n T) T { return (n + 15) &^ 15 }
 
 func pad8[T uint32 | uint64 | int](n T) T { return (n + 7) &^ 7 }
+
+// Most is how many rows and sequences a step over o can meet.
+func (p *Program) Most(o Over) (rows, seqs uint32) {
+	switch o {
+	case Seqs:
+		return p.MaxSeqs, p.MaxSeqs
+	case Picks:
+		return p.MaxPicks, p.MaxPicks
+	}
+	return p.MaxTokens, p.MaxSeqs
+}
 
 // MemoryBytes is the size of linear memory for a number of workers.
 func (p *Program) MemoryBytes(workers int) uint64 {

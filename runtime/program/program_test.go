@@ -22,7 +22,7 @@ func tiny(t testing.TB) *Program {
 	}
 	const stride = 4 * 32
 	p := &Program{
-		MaxTokens: 8, MaxSeqs: 4, MaxLength: 8, Vocab: 10, Types: 1, Hidden: 20,
+		MaxTokens: 8, MaxSeqs: 4, MaxLength: 8, Vocab: 10, Types: 1, Hidden: 20, Rows: uint32(Seqs),
 		WeightsEnd: Base + 64,
 		Kernels:    []string{pool.Name(), norm.Name()},
 		Weights:    []Weight{{Tensor: "w", Layout: Vector, Rows: 1, Cols: 7, Offset: Base}},
@@ -57,6 +57,40 @@ func TestEncodeDecode(t *testing.T) {
 	kernels, err := got.Check()
 	if err != nil || len(kernels) != 2 {
 		t.Errorf("check: %d kernels, %v", len(kernels), err)
+	}
+}
+
+// picking is tiny with a row picked from x by the mean of one row, normalised.
+func picking(t testing.TB) *Program {
+	t.Helper()
+	p := tiny(t)
+	p.MaxPicks, p.Rows = 3, uint32(Picks)
+	p.Picked = p.Starts
+	for i := range p.Steps {
+		p.Steps[i].Over = Picks
+	}
+	return p
+}
+
+func TestPicks(t *testing.T) {
+	p := picking(t)
+	got, err := Decode(p.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(p, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := got.Check(); err != nil {
+		t.Error(err)
+	}
+	got.Steps[1].Over = Seqs
+	if _, err := got.Check(); !errors.Is(err, ErrInvalid) {
+		t.Errorf("sequences after picks without a barrier: %v", err)
+	}
+	got.Steps[1].Over, got.MaxPicks = Picks, 0
+	if _, err := got.Check(); !errors.Is(err, ErrInvalid) {
+		t.Errorf("picks of none: %v", err)
 	}
 }
 
@@ -127,6 +161,7 @@ func TestCheckWantsOneDomainAStage(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(tiny(f).Encode())
 	f.Add([]byte(magic))
+	f.Add(picking(f).Encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Decode(data)
 		if err != nil {
