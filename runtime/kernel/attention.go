@@ -46,10 +46,14 @@ func NewAttention(a, d int, scale float32) (*Kernel, error) {
 		},
 		body: func() []byte { return attentionBody(a, d, scale) },
 		run: func(mem []byte, lo, hi, scratch int, args []uint32) {
-			h := attentionHead{mem: mem, a: a, d: d, scale: scale, args: args}
-			for unit := lo; unit < hi; unit++ {
-				h.run(unit/a, unit%a, scratch)
+			part := func(i int) attentionPart {
+				return attentionPart{args[attQKV], args[attStride], uint32(i * a * d)}
 			}
+			c := attentionCall{
+				mem: mem, a: a, d: d, scale: scale, q: part(0), k: part(1), v: part(2),
+				starts: args[attStarts], out: attentionPart{args[attOut], args[attOutStride], 0},
+			}
+			c.run(lo, hi, scratch)
 		},
 	}, nil
 }
@@ -73,104 +77,4 @@ func planAttention(t, d int) attentionPlan {
 	p.probs = p.scores + 4*tileRows*pad16(t)
 	p.end = p.probs + panelStep*pad16(t)
 	return p
-}
-
-// attentionHead is one call of the reference.
-type attentionHead struct {
-	mem   []byte
-	a, d  int
-	scale float32
-	args  []uint32
-}
-
-// row is part of a row of q, k or v: the head's d values of row t.
-func (h *attentionHead) row(t, part, head int) []float32 {
-	col := part*h.a*h.d + head*h.d
-	return view[float32](h.mem, int(h.args[attQKV])+t*int(h.args[attStride])+4*col, h.d)
-}
-
-// run does one head of one sequence.
-func (h *attentionHead) run(seq, head, scratch int) {
-	span := view[int32](h.mem, int(h.args[attStarts])+4*seq, 2)
-	first, end := int(span[0]), int(span[1])
-	if end <= first {
-		return
-	}
-	n := end - first
-	scores := view[float32](h.mem, scratch, pad16(n))
-	for i := first; i < end; i++ {
-		base := int(h.args[attOut]) + i*int(h.args[attOutStride])
-		out := view[float32](h.mem, base+4*head*h.d, h.d)
-		h.scores(scores[:n], h.row(i, 0, head), first, head)
-		z := softmax(scores, n)
-		h.mix(out, scores[:n], first, head)
-		normalize(out, z)
-		if head == h.a-1 {
-			w := h.a * h.d
-			clear(view[float32](h.mem, base+4*w, pad16(w)-w))
-		}
-	}
-}
-
-// scores fills s with the scaled products of q and the keys from row first on. Four
-// keys at a time hide the latency of the sums, each of which runs over ascending d.
-func (h *attentionHead) scores(s, q []float32, first, head int) {
-	j := 0
-	for ; j+4 <= len(s); j += 4 {
-		k0, k1 := h.row(first+j, 1, head)[:len(q)], h.row(first+j+1, 1, head)[:len(q)]
-		k2, k3 := h.row(first+j+2, 1, head)[:len(q)], h.row(first+j+3, 1, head)[:len(q)]
-		var s0, s1, s2, s3 float32
-		for d, x := range q {
-			s0 += float32(x * k0[d])
-			s1 += float32(x * k1[d])
-			s2 += float32(x * k2[d])
-			s3 += float32(x * k3[d])
-		}
-		s[j], s[j+1], s[j+2], s[j+3] = s0*h.scale, s1*h.scale, s2*h.scale, s3*h.scale
-	}
-	for ; j < len(s); j++ {
-		k := h.row(first+j, 1, head)[:len(q)]
-		var sum float32
-		for d, x := range q {
-			sum += float32(x * k[d])
-		}
-		s[j] = sum * h.scale
-	}
-}
-
-// softmax turns the first n scores into exp(s-max), the rest into +0, and returns the sum.
-func softmax(s []float32, n int) float32 {
-	most := s[0]
-	for _, x := range s[1:n] {
-		if most < x {
-			most = x
-		}
-	}
-	for j := range s[:n] {
-		s[j] = exp(s[j] - most)
-	}
-	clear(s[n:])
-	return sum(s)
-}
-
-// mix sets out to the sum over ascending j of e[j]·v[j].
-func (h *attentionHead) mix(out, e []float32, first, head int) {
-	clear(out)
-	for j, x := range e {
-		v := h.row(first+j, 2, head)[:len(out)]
-		for d := range out {
-			out[d] += float32(x * v[d])
-		}
-	}
-}
-
-// normalize multiplies by 1/z; a zero z gives zeros.
-func normalize(out []float32, z float32) {
-	var r float32
-	if z != 0 {
-		r = 1 / z
-	}
-	for d := range out {
-		out[d] *= r
-	}
 }

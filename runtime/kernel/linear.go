@@ -4,46 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"strconv"
 )
-
-// Act is the activation a linear ends with.
-type Act uint8
-
-const (
-	// ActNone leaves the value as it is.
-	ActNone Act = iota + 1
-	// ActGELU is the exact GELU, by erf.
-	ActGELU
-)
-
-// String is the activation's name within a kernel's name.
-func (a Act) String() string {
-	switch a {
-	case ActNone:
-		return "none"
-	case ActGELU:
-		return "gelu"
-	}
-	return "Act(" + strconv.Itoa(int(a)) + ")"
-}
-
-func parseAct(name string) Act {
-	for _, a := range []Act{ActNone, ActGELU} {
-		if name == a.String() {
-			return a
-		}
-	}
-	return 0
-}
-
-// apply is the reference of the activation.
-func (a Act) apply(v float32) float32 {
-	if a == ActGELU {
-		return gelu(v)
-	}
-	return v
-}
 
 // Places of linear's arguments.
 const (
@@ -77,14 +38,14 @@ const (
 // N16 are +0 when their weights, scale, bias and outW are zero. Lanes of out past N16
 // are not written.
 func NewLinear(outliers int, act Act) (*Kernel, error) {
-	if err := cmp.Or(checkRange("o", outliers, 0, maxOutliers), checkRange("act", int(act), int(ActNone), int(ActGELU))); err != nil {
+	if err := cmp.Or(checkRange("o", outliers, 0, maxOutliers), act.check(linearDigests)); err != nil {
 		return nil, err
 	}
 	perColumn := func(n int) func(call) uint64 {
 		return func(c call) uint64 { return 4 * uint64(n) * c.at(linN16) }
 	}
 	return &Kernel{
-		name: canonical("linear", digestLinear, "o"+itoa(outliers)+","+act.String()),
+		name: canonical("linear", linearDigests(act), "o"+itoa(outliers)+","+act.String()),
 		args: []Arg{
 			readArg("x", func(c call) uint64 { return c.tokens * c.at(linXStride) }), scalarArg("xStride"), scalarArg("K8"),
 			readArg("w", func(c call) uint64 { return c.at(linN16) * c.at(linK8) }), scalarArg("N16"),

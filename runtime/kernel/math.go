@@ -92,6 +92,74 @@ func gelu(x float32) float32 {
 
 const sqrtHalf = 0.70710678
 
+// The constants of tanh(x) = (x + x³·p(x²))/q(x²), p and q by their degrees, up to
+// tanhClamp, where the quotient has become 1; below it stays under 1.
+const (
+	tanhClamp = 7.9764023
+	tanhP0    = 1.340216100e-1
+	tanhP1    = 3.520756727e-3
+	tanhP2    = 2.102733560e-5
+	tanhP3    = 1.394553628e-8
+	tanhQ0    = 1.0
+	tanhQ1    = 4.673548340e-1
+	tanhQ2    = 2.597254514e-2
+	tanhQ3    = 3.326951409e-4
+	tanhQ4    = 8.015776984e-7
+)
+
+// tanh is the hyperbolic tangent with an absolute and a relative error below 4e-7; NaN
+// gives NaN.
+func tanh(x float32) float32 {
+	if tanhClamp < x {
+		x = tanhClamp
+	}
+	if x < -tanhClamp {
+		x = -tanhClamp
+	}
+	y := x * x
+	p := float32(tanhP3*y) + tanhP2
+	p = float32(p*y) + tanhP1
+	p = float32(p*y) + tanhP0
+	q := float32(tanhQ4*y) + tanhQ3
+	q = float32(q*y) + tanhQ2
+	q = float32(q*y) + tanhQ1
+	q = float32(q*y) + tanhQ0
+	return (float32(p*float32(x*y)) + x) / q
+}
+
+// The constants of GELU's approximation by tanh.
+const (
+	geluLinear = 0.7978845608 // sqrt(2/pi)
+	geluCubic  = 0.7978845608 * 0.044715
+)
+
+// geluTanh is (0.5·x)·(1 + tanh(x·(geluLinear + geluCubic·x²))).
+func geluTanh(x float32) float32 {
+	y := float32(geluCubic*float32(x*x)) + geluLinear
+	return float32(0.5*x) * (1 + tanh(float32(x*y)))
+}
+
+// sigmoid is 1/(1+e^-x) with a relative error below 3e-7, +0 for x < -87: with
+// e = exp(-|x|), which never overflows, e/(1+e) for x < 0 and 1/(1+e) for others.
+func sigmoid(x float32) float32 {
+	e := exp(math.Float32frombits(math.Float32bits(x) | 1<<31))
+	if x < 0 {
+		return e / (1 + e)
+	}
+	return 1 / (1 + e)
+}
+
+// silu is x·sigmoid(x).
+func silu(x float32) float32 { return x * sigmoid(x) }
+
+// relu is x, but 0 for x < 0; NaN gives NaN.
+func relu(x float32) float32 {
+	if x < 0 {
+		return 0
+	}
+	return x
+}
+
 // sqrt32 is the IEEE square root.
 func sqrt32(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 

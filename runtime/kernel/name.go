@@ -32,7 +32,33 @@ const (
 	digestAddNorm   = "fe1a0dd5"
 	digestMeanPool  = "f5ffe8af"
 	digestL2Norm    = "098fb790"
+
+	digestLookup     = "00000000"
+	digestNorm       = "00000000"
+	digestNoNorm     = "00000000"
+	digestAdd        = "00000000"
+	digestGLU        = "00000000"
+	digestActivation = "00000000"
+	digestTrigram    = "00000000"
+	digestAttend     = "00000000"
 )
+
+// linearDigests is the digest of a linear that ends with an activation; none for those
+// it cannot end with. ActSigmoid is one: it would fill the pad lanes with halves.
+func linearDigests(a Act) string {
+	return map[Act]string{
+		ActNone: digestLinear, ActGELU: digestLinear,
+		ActReLU: "00000001", ActGELUTanh: "00000002", ActSiLU: "00000003", ActTanh: "00000004",
+	}[a]
+}
+
+// poolDigests is the digest of a pool.
+func poolDigests(p Pool) string {
+	return map[Pool]string{
+		PoolMean: "00000001", PoolCLS: "00000002", PoolLast: "00000003", PoolMax: "00000004",
+		PoolWeighted: "00000005", PoolMeanSqrt: "00000006",
+	}[p]
+}
 
 // canonical joins a name from its parts.
 func canonical(op, digest, params string) string {
@@ -41,7 +67,11 @@ func canonical(op, digest, params string) string {
 
 // Parse returns the kernel of a canonical name. Errors wrap ErrName.
 func Parse(name string) (*Kernel, error) {
-	k, err := parse(name)
+	whole, perSeq := strings.CutSuffix(name, perSeqSuffix)
+	k, err := parse(whole)
+	if err == nil && perSeq {
+		k, err = k.PerSeq()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w %.100q: %w", ErrName, name, err)
 	}
@@ -70,6 +100,24 @@ func parse(name string) (*Kernel, error) {
 		k, err = NewMeanPool(p.int("h"))
 	case "l2norm":
 		k, err = NewL2Norm(p.int("h"))
+	case "attend":
+		k, err = NewAttend(p.int("a"), p.int("d"), p.float("s"), p.attendOptions())
+	case "lookup":
+		k, err = NewLookup(p.int("n"), p.int("h"))
+	case "norm":
+		k, err = NewNorm(p.int("h"), p.float("eps"))
+	case "nonorm":
+		k, err = NewNoNorm(p.int("h"), p.flag("residual"))
+	case "add":
+		k, err = NewAdd(p.int("h"))
+	case "glu":
+		k, err = NewGLU(p.int("f"), parseAct(p.next()))
+	case "activation":
+		k, err = NewActivation(p.int("h"), parseAct(p.next()))
+	case "trigram":
+		k, err = NewTrigram(p.int("h"))
+	case "pool":
+		k, err = NewPool(parsePool(p.next()), p.int("h"))
 	default:
 		return nil, fmt.Errorf("op %.20q", op)
 	}
@@ -104,6 +152,25 @@ func (p *paramReader) float(key string) float32 {
 	n, err := strconv.ParseUint(digits, 16, 32)
 	p.bad = p.bad || !ok || err != nil
 	return math.Float32frombits(uint32(n))
+}
+
+// flag takes the next parameter if it is this word.
+func (p *paramReader) flag(word string) bool {
+	found := p.rest == word || strings.HasPrefix(p.rest, word+",")
+	if found {
+		p.next()
+	}
+	return found
+}
+
+// attendOptions reads the options in the order of AttendOptions' string.
+func (p *paramReader) attendOptions() AttendOptions {
+	var o AttendOptions
+	if strings.HasPrefix(p.rest, "w") {
+		o.Window = p.int("w")
+	}
+	o.Bias, o.Rotary, o.C2P, o.P2C = p.flag("bias"), p.flag("rotary"), p.flag("c2p"), p.flag("p2c")
+	return o
 }
 
 // hexFloat is a float32 parameter: its bits in 8 hex digits.

@@ -1,0 +1,78 @@
+package kernel
+
+import (
+	"cmp"
+	"errors"
+)
+
+// Places of one table's arguments in lookup: of table i from lookupTable·i on.
+const (
+	lookupIndex = iota
+	lookupCodes
+	lookupScale
+	lookupRows
+	lookupTable
+)
+
+// maxTables is how many tables a lookup adds up.
+const maxTables = 3
+
+// NewLookup returns the sum of one row of each of n (1 to 3) tables, int8 codes times a
+// scale per row: NewEmbed without the norm, its tables in any order.
+//
+//	x = (table0 + table1) + table2
+//
+// Arguments: for each table index i32 [M], codes i8 [rows][Pad16(h)], scale f32 [rows],
+// rows; then out f32 [M][Pad16(h)]. An index is compared unsigned; one past its table
+// reads the last row.
+func NewLookup(n, h int) (*Kernel, error) {
+	if err := cmp.Or(checkRange("n", n, 1, maxTables), checkRange("h", h, 1, maxHidden)); err != nil {
+		return nil, err
+	}
+	w := pad16(h)
+	var args []Arg
+	for i := range n {
+		per := func(bytes int) func(call) uint64 {
+			return func(c call) uint64 { return c.at(lookupTable*i+lookupRows) * uint64(bytes) }
+		}
+		suffix := itoa(i)
+		args = append(args, readArg("index"+suffix, perToken(4)), readArg("codes"+suffix, per(w)),
+			readArg("scale"+suffix, per(4)), scalarArg("rows"+suffix))
+	}
+	args = append(args, writeArg("out", perToken(4*w)))
+	name := canonical("lookup", digestLookup, "n"+itoa(n)+",h"+itoa(h))
+	k := rowKernel(name, 2*n*h, args, func() []byte { return lookupBody(n, h) }, func(mem []byte, lo, hi int, args []uint32) {
+		for r := lo; r < hi; r++ {
+			out := denseRow(mem, args[n*lookupTable], r, w)
+			for i := range n {
+				t := args[i*lookupTable:]
+				row, scale := tableRow(mem, r, w, t[lookupIndex], t[lookupCodes], t[lookupScale], t[lookupRows])
+				addCodes(out, row, scale, i == 0)
+			}
+		}
+	})
+	k.inPlace = false
+	k.check = func(c call) error {
+		for i := range n {
+			if c.at(lookupTable*i+lookupRows) == 0 {
+				return errors.New("empty table")
+			}
+		}
+		return nil
+	}
+	return k, nil
+}
+
+// addCodes adds codes times scale to out, or sets it.
+func addCodes(out []float32, codes []int8, scale float32, set bool) {
+	codes = codes[:len(out)]
+	if set {
+		for i, c := range codes {
+			out[i] = float32(c) * scale
+		}
+		return
+	}
+	for i, c := range codes {
+		out[i] += float32(float32(c) * scale)
+	}
+}
