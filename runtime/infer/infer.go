@@ -29,9 +29,6 @@ import (
 // Version is the runtime's version: a bundle whose MinRuntime is higher is refused.
 const Version = 1
 
-// TaskEmbed is the task of a bundle that turns a text into one vector.
-const TaskEmbed = "embed"
-
 var (
 	// ErrIncompatible is returned when the bundle is sound but not for this build or device.
 	ErrIncompatible = errors.New("bundle does not fit this runtime")
@@ -39,6 +36,8 @@ var (
 	ErrNotFinite = errors.New("answer is not finite")
 	// ErrMismatch is returned by Prove when a golden answer has other bits.
 	ErrMismatch = errors.New("golden answer differs")
+	// ErrTask is returned when a model is asked for what it is not for.
+	ErrTask = errors.New("model is for another task")
 	// ErrClosed is returned by calls on a closed model.
 	ErrClosed = errors.New("model is closed")
 )
@@ -170,6 +169,14 @@ func PlanOf(p *program.Program) bundle.Memory {
 		Weights: uint64(p.WeightsEnd), Arena: uint64(p.ArenaEnd - p.WeightsEnd), Scratch: uint64(p.Scratch),
 		MaxTokens: uint64(p.MaxTokens), MaxSeqs: uint64(p.MaxSeqs),
 	}
+}
+
+// wants says whether the model is for a task.
+func (m *Model) wants(task string) error {
+	if m.manifest.Task != task {
+		return fmt.Errorf("%w: %q, not %q", ErrTask, m.manifest.Task, task)
+	}
+	return nil
 }
 
 // Manifest is the bundle's manifest.
