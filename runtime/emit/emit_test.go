@@ -113,6 +113,8 @@ func TestVectors(t *testing.T) {
 		{"pmax", x.PMaxF32(y), floats(2, -2, 3, 0.5)},
 		{"lt", x.LtF32(y), ints(-1, 0, 0, 0)},
 		{"and", i.And(j), ints(1, 4, 70000&^7|70000&-7&7, -70000&2)},
+		{"or", i.Or(j), ints(1|3, -2|5, 70000|-7, -70000|2)},
+		{"select", SelectV128(ints(-1, 0, 0xff, -1), i, j), ints(1, 5, 70000&0xff|-7&^0xff, -70000)},
 		{"andnot", AllI32(7).AndNot(j), ints(4, 2, 6, 5)},
 		{"iadd", i.AddI32(j), ints(4, 3, 69993, -69998)},
 		{"isub", i.SubI32(j), ints(-2, -7, 70007, -70002)},

@@ -176,6 +176,12 @@ func (x V128) And(y V128) V128 { return x.op(0x4e, y) }
 // AndNot is x &^ y.
 func (x V128) AndNot(y V128) V128 { return x.op(0x4f, y) }
 
+// Or is x | y.
+func (x V128) Or(y V128) V128 { return x.op(0x50, y) }
+
+// SelectV128 is x in the bits that are set in mask, y in the others.
+func SelectV128(mask, x, y V128) V128 { return V128{join(vector(0x52), x.code, y.code, mask.code)} }
+
 // AddI32 is x + y.
 func (x V128) AddI32(y V128) V128 { return x.op(0xae, y) }
 

@@ -174,7 +174,7 @@ func TestLinearRandomShapes(t *testing.T) {
 		}
 		w := workspace{random: random{state: uint64(i)}, kind: flavour(i % int(flavours))}
 		s := linearShape{1 + w.intn(side), 1 + w.intn(side), 1 + w.intn(side)}
-		outliers, act := w.intn(maxOutliers+1), ActNone+Act(w.intn(2))
+		outliers, act := w.intn(maxOutliers+1), linearActs[w.intn(len(linearActs))]
 		c := w.linear(t, s, outliers, act)
 		checkCase(t, engines, c, &r, fmt.Sprintf("case %d: %+v", i, s))
 	}
@@ -191,7 +191,7 @@ func TestLinearExhaustive(t *testing.T) {
 	for i := range side * side * side {
 		w := workspace{random: random{state: uint64(i)}, kind: flavour(i % int(flavours))}
 		s := linearShape{1 + i%side, 1 + i/side%side, 1 + i/side/side}
-		c := w.linear(t, s, i%(maxOutliers+1), ActNone+Act(i%2))
+		c := w.linear(t, s, i%(maxOutliers+1), linearActs[i%len(linearActs)])
 		checkCase(t, ms, c, &r, fmt.Sprintf("case %d: %+v", i, s))
 	}
 }
@@ -219,11 +219,10 @@ func TestLinearDeep(t *testing.T) {
 	}
 }
 
-// TestRowKernels compares the other five over every width and head size of interest.
+// TestRowKernels compares embed, addnorm, meanpool and l2norm over every width of interest.
 func TestRowKernels(t *testing.T) {
 	ms := machines(t)
 	r := random{state: 4}
-	widths := []int{1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 26, 31, 32, 33, 48, 100, 256, 312, 384}
 	for i, h := range widths {
 		for kind := range flavours {
 			w := func() *workspace {

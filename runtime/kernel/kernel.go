@@ -110,7 +110,6 @@ type Kernel struct {
 	heads   int                                            // A, for the domain Heads
 	grain   int                                            // units that run best together
 	inPlace bool                                           // the output may be exactly an input
-	perSeq  bool                                           // the rows are one per sequence
 	check   func(c call) error                             // scalars and limits
 	scratch func(c call) uint64                            // bytes a worker needs
 	cost    func(c call) uint64                            // multiply-accumulates per unit
@@ -127,20 +126,6 @@ func (k *Kernel) Args() []Arg { return k.args }
 
 // Domain is what the units are.
 func (k *Kernel) Domain() Domain { return k.domain }
-
-// PerSeq is the kernel over one row per sequence instead of one per token: what follows
-// a pool. Its body is the same. Only a kernel of the domain Rows has one.
-func (k *Kernel) PerSeq() (*Kernel, error) {
-	if k.domain != Rows {
-		return nil, fmt.Errorf("%s: its units are not rows", k.name)
-	}
-	out := *k
-	out.name, out.domain, out.perSeq = k.name+perSeqSuffix, Seqs, true
-	return &out, nil
-}
-
-// perSeqSuffix ends the name of what PerSeq returns.
-const perSeqSuffix = ",seqs"
 
 // Units is the size of the domain for a batch.
 func (k *Kernel) Units(tokens, seqs int) int {
@@ -178,9 +163,6 @@ func (k *Kernel) ScratchBytes(args []uint32, tokens int) uint64 {
 func (k *Kernel) Extents(args []uint32, tokens, seqs int) ([]Extent, error) {
 	if len(args) != len(k.args) {
 		return nil, fmt.Errorf("%s: %d arguments, not %d", k.name, len(args), len(k.args))
-	}
-	if k.perSeq {
-		tokens = seqs
 	}
 	c := call{args, uint64(tokens), uint64(seqs)}
 	if err := k.check(c); err != nil {

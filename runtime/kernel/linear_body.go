@@ -195,7 +195,7 @@ type epilogue struct {
 	scale                  vecVar
 	outX                   []vecVar // the row's outlier values
 	v                      vecVar
-	gelu                   *geluAsm
+	activate               func(v vecVar) emit.V128
 }
 
 func newEpilogue(l *linearAsm) *epilogue {
@@ -204,9 +204,7 @@ func newEpilogue(l *linearAsm) *epilogue {
 		linearAsm: l, acc: i[0], wscale: i[1], bias: i[2], out: i[3], outW: l.ints(l.outliers),
 		scale: l.V128(), outX: l.vecs(l.outliers), v: l.V128(),
 	}
-	if l.act == ActGELU {
-		e.gelu = newGELU(l.asm)
-	}
+	e.activate = newAct(l.asm, l.act)
 	return e
 }
 
@@ -233,11 +231,7 @@ func (e *epilogue) columns16() {
 			x = x.AddF32(e.outX[o].Get().MulF32(e.outW[o].Get().LoadV128(16 * v)))
 		}
 		e.v.Set(x.AddF32(e.bias.Get().LoadV128(16 * v)))
-		y := e.v.Get()
-		if e.gelu != nil {
-			y = e.gelu.of(e.v)
-		}
-		e.StoreV128(e.out.Get(), 16*v, y)
+		e.StoreV128(e.out.Get(), 16*v, e.activate(e.v))
 	}
 	e.bump(e.acc, 2*accStep)
 	for _, p := range append([]intVar{e.wscale, e.bias, e.out}, e.outW...) {

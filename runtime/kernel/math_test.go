@@ -36,6 +36,35 @@ func TestErfError(t *testing.T) {
 	}
 }
 
+// TestActError checks the activations over every 64th float32: the absolute error over
+// max(1, |x|), and for some the relative one.
+func TestActError(t *testing.T) {
+	for _, c := range []struct {
+		act                Act
+		absolute, relative float64 // bounds; 0 is none
+	}{
+		{ActTanh, 4e-7, 4e-7}, {ActSigmoid, 1e-7, 2e-7}, {ActSiLU, 2e-7, 3e-7}, {ActGELU, 3e-7, 0}, {ActGELUTanh, 3e-7, 0},
+	} {
+		var absolute, relative float64
+		var at, relAt float32
+		each(-80, 12, func(x float32) {
+			want := exactActs[c.act](float64(x))
+			e := math.Abs(float64(c.act.apply(x)) - want)
+			if a := e / max(1, math.Abs(float64(x))); a > absolute {
+				absolute, at = a, x
+			}
+			// Results that are denormal have no relative error to speak of.
+			if r := e / math.Abs(want); math.Abs(want) > 0x1p-126 && r > relative {
+				relative, relAt = r, x
+			}
+		})
+		t.Logf("%s: max absolute error %.3g at %g, relative %.3g at %g", c.act, absolute, at, relative, relAt)
+		if absolute > c.absolute || c.relative > 0 && relative > c.relative {
+			t.Errorf("%s: over its bound", c.act)
+		}
+	}
+}
+
 // each visits float32 values from lo < 0 to hi > 0.
 func each(lo, hi float32, visit func(float32)) {
 	step := uint32(64)

@@ -33,13 +33,13 @@ const (
 	digestMeanPool  = "f5ffe8af"
 	digestL2Norm    = "098fb790"
 
-	digestLookup     = "00000000"
-	digestNorm       = "00000000"
-	digestNoNorm     = "00000000"
-	digestAdd        = "00000000"
-	digestGLU        = "00000000"
-	digestActivation = "00000000"
-	digestTrigram    = "00000000"
+	digestLookup     = "51c0e6d6"
+	digestNorm       = "e2d94e9f"
+	digestNoNorm     = "3e63bc83"
+	digestAdd        = "210c551a"
+	digestGLU        = "039a576c"
+	digestActivation = "0e468383"
+	digestTrigram    = "e6dd8c05"
 	digestAttend     = "00000000"
 )
 
@@ -48,15 +48,15 @@ const (
 func linearDigests(a Act) string {
 	return map[Act]string{
 		ActNone: digestLinear, ActGELU: digestLinear,
-		ActReLU: "00000001", ActGELUTanh: "00000002", ActSiLU: "00000003", ActTanh: "00000004",
+		ActReLU: "563be76a", ActGELUTanh: "348bbe46", ActSiLU: "b5aea51e", ActTanh: "44c75946",
 	}[a]
 }
 
 // poolDigests is the digest of a pool.
 func poolDigests(p Pool) string {
 	return map[Pool]string{
-		PoolMean: "00000001", PoolCLS: "00000002", PoolLast: "00000003", PoolMax: "00000004",
-		PoolWeighted: "00000005", PoolMeanSqrt: "00000006",
+		PoolMean: "e9337856", PoolCLS: "b28a6f9c", PoolLast: "cc63ff0f", PoolMax: "9266e37b",
+		PoolWeighted: "f3f23b96", PoolMeanSqrt: "4063883a",
 	}[p]
 }
 
@@ -67,11 +67,7 @@ func canonical(op, digest, params string) string {
 
 // Parse returns the kernel of a canonical name. Errors wrap ErrName.
 func Parse(name string) (*Kernel, error) {
-	whole, perSeq := strings.CutSuffix(name, perSeqSuffix)
-	k, err := parse(whole)
-	if err == nil && perSeq {
-		k, err = k.PerSeq()
-	}
+	k, err := parse(name)
 	if err != nil {
 		return nil, fmt.Errorf("%w %.100q: %w", ErrName, name, err)
 	}

@@ -45,9 +45,62 @@ func TestDigests(t *testing.T) {
 		{"l2norm", digestL2Norm, func(w workspace) []testCase {
 			return []testCase{w.l2Norm(t, 9, 48), w.l2Norm(t, 5, 33)}
 		}},
+		{"lookup", digestLookup, func(w workspace) []testCase {
+			return []testCase{w.lookup(t, 1, 9, 48), w.lookup(t, 2, 5, 33), w.lookup(t, 3, 5, 33)}
+		}},
+		{"norm", digestNorm, func(w workspace) []testCase {
+			return []testCase{w.norm(t, 9, 48), w.norm(t, 5, 33)}
+		}},
+		{"nonorm", digestNoNorm, func(w workspace) []testCase {
+			return []testCase{w.noNorm(t, 9, 48, false), w.noNorm(t, 5, 33, true)}
+		}},
+		{"add", digestAdd, func(w workspace) []testCase {
+			return []testCase{w.add(t, 9, 48), w.add(t, 5, 33)}
+		}},
+		{"activation", digestActivation, func(w workspace) []testCase {
+			var out []testCase
+			for act := ActGELU; act <= ActSigmoid; act++ {
+				out = append(out, w.activation(t, 9, 48, act), w.activation(t, 5, 33, act))
+			}
+			return out
+		}},
+		{"glu", digestGLU, func(w workspace) []testCase {
+			var out []testCase
+			for act := ActNone; act <= ActSigmoid; act++ {
+				out = append(out, w.glu(t, 9, 48, act), w.glu(t, 5, 33, act))
+			}
+			return out
+		}},
+		{"trigram", digestTrigram, func(w workspace) []testCase {
+			return []testCase{w.trigram(t, 48, []int{3, 0, 20}), w.trigram(t, 33, []int{1})}
+		}},
 	} {
 		if got := digestCases(op.cases); got != op.want {
 			t.Errorf("%s: the reference's digest is %s, its name says %s", op.name, got, op.want)
+		}
+	}
+}
+
+// TestDigestsOfParameters recomputes the digests that a parameter has of its own.
+func TestDigestsOfParameters(t *testing.T) {
+	for _, act := range linearActs[2:] {
+		got := digestCases(func(w workspace) []testCase {
+			var out []testCase
+			for o := range maxOutliers + 1 {
+				out = append(out, w.linear(t, linearShape{7, 33 + o, 40 + 7*o}, o, act))
+			}
+			return out
+		})
+		if got != linearDigests(act) {
+			t.Errorf("linear %s: the reference's digest is %s, its name says %s", act, got, linearDigests(act))
+		}
+	}
+	for _, p := range pools {
+		got := digestCases(func(w workspace) []testCase {
+			return []testCase{w.pool(t, p, 48, []int{3, 0, 20}), w.pool(t, p, 33, []int{1})}
+		})
+		if got != poolDigests(p) {
+			t.Errorf("pool %s: the reference's digest is %s, its name says %s", p, got, poolDigests(p))
 		}
 	}
 }
@@ -88,6 +141,26 @@ func family(t testing.TB) []*Kernel {
 	add(NewAddNorm(384, 1e-12))
 	add(NewMeanPool(384))
 	add(NewL2Norm(384))
+	for o := range maxOutliers + 1 {
+		for _, act := range linearActs[2:] {
+			add(NewLinear(o, act))
+		}
+	}
+	add(NewNorm(384, 1e-5))
+	add(NewNoNorm(128, false))
+	add(NewNoNorm(128, true))
+	add(NewAdd(384))
+	for act := ActGELU; act <= ActSigmoid; act++ {
+		add(NewActivation(100, act))
+		add(NewGLU(100, act))
+	}
+	for n := 1; n <= maxTables; n++ {
+		add(NewLookup(n, 384))
+	}
+	add(NewTrigram(128))
+	for _, p := range pools {
+		add(NewPool(p, 384))
+	}
 	return out
 }
 

@@ -18,7 +18,7 @@ func TestLinearTextbook(t *testing.T) {
 	for i := range 300 {
 		w := workspace{random: random{state: uint64(i)}, kind: flavour(i % int(flavours))}
 		s := linearShape{1 + w.intn(9), 1 + w.intn(50), 1 + w.intn(70)}
-		outliers, act := w.intn(maxOutliers+1), ActNone+Act(i%2)
+		outliers, act := w.intn(maxOutliers+1), linearActs[i%len(linearActs)]
 		c := w.linear(t, s, outliers, act)
 		after := reference(c, []int{0, s.m})
 		for r := range s.m {
