@@ -66,6 +66,7 @@ func TestScalars(t *testing.T) {
 		{"select yes", SelectI32(y, ConstI32(5), ConstI32(6)), 5},
 		{"select no", SelectI32(ConstI32(0), ConstI32(5), ConstI32(6)), 6},
 		{"f add", asBits(f.Add(g)), bits(1.75)},
+		{"f sub", asBits(f.Sub(g)), bits(2.75)},
 		{"f mul", asBits(f.Mul(g)), bits(-1.125)},
 		{"f div", asBits(f.Div(g)), bits(-4.5)},
 		{"f sqrt", asBits(f.Sqrt()), bits(1.5)},

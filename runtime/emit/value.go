@@ -121,6 +121,9 @@ func (x F32) op(op byte, y F32) F32 { return F32{join([]byte{op}, x.code, y.code
 // Add is x + y.
 func (x F32) Add(y F32) F32 { return x.op(0x92, y) }
 
+// Sub is x - y.
+func (x F32) Sub(y F32) F32 { return x.op(0x93, y) }
+
 // Mul is x * y.
 func (x F32) Mul(y F32) F32 { return x.op(0x94, y) }
 

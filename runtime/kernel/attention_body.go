@@ -22,25 +22,40 @@ type attentionAsm struct {
 	sums          []vecVar
 	tile          tileAsm
 	exp           *expAsm
+	place         attendPlaces
+	attend        *attendAsm // nil for plain attention
 }
 
-// attentionBody is NewAttention's kernel: for each head of a sequence, lay out keys and
-// values once; then for each block of 6 query rows two products around a softmax.
+// attentionBody is NewAttention's kernel.
 func attentionBody(a, d int, scale float32) []byte {
-	s := newAsm(attOutStride + 1)
+	h := newAttentionAsm(attOutStride+1, a, d, scale)
+	h.place = attendPlaces{starts: attStarts, out: attOut, outStride: attOutStride}
+	return h.emit()
+}
+
+func newAttentionAsm(args, a, d int, scale float32) *attentionAsm {
+	s := newAsm(args)
 	i := s.ints(19)
-	h := &attentionAsm{
+	return &attentionAsm{
 		asm: s, a: a, d: d, d8: pad(d, 8), scale: s.hold(emit.AllF32(scale)),
 		unit: i[0], head: i[1], qkv: i[2], out: i[3], t: i[4], t8: i[6], t16: i[7], keys: i[8],
 		values: i[9], query: i[10], scores: i[11], probs: i[12], i: i[13], rows: i[14], m: i[15], j: i[16],
 		p: i[17], q: i[18], sums: s.vecs(4), tile: newTile(s), exp: newExp(s),
 	}
+}
+
+// emit is the body: for each head of a sequence, lay out keys and values once; then for
+// each block of 6 query rows two products around a softmax.
+func (h *attentionAsm) emit() []byte {
 	h.each(h.unit, h.lo.Get(), h.hi.Get(), 1, func() {
 		h.locate()
 		h.If(num(0).LtS(h.t.Get()), func() {
 			h.layOut()
 			h.packKeys()
 			h.packValues()
+			if h.attend != nil {
+				h.attend.packTables()
+			}
 			h.each(h.i, num(0), h.t.Get(), tileRows, h.block)
 		})
 	})
@@ -51,11 +66,15 @@ func attentionBody(a, d int, scale float32) []byte {
 func (h *attentionAsm) locate() {
 	seq := func() emit.I32 { return h.unit.Get().DivU(num(h.a)) }
 	h.head.Set(h.unit.Get().Sub(seq().Mul(num(h.a))))
-	h.p.Set(h.arg(attStarts).Add(seq().Shl(2)))
+	h.p.Set(h.arg(h.place.starts).Add(seq().Shl(2)))
 	h.t.Set(h.p.Get().LoadI32(4).Sub(h.p.Get().LoadI32(0)))
 	col := h.head.Get().Mul(num(4 * h.d))
-	h.qkv.Set(h.arg(attQKV).Add(h.p.Get().LoadI32(0).Mul(h.arg(attStride))).Add(col))
-	h.out.Set(h.arg(attOut).Add(h.p.Get().LoadI32(0).Mul(h.arg(attOutStride))).Add(col))
+	if h.attend != nil {
+		h.attend.locateParts(col)
+	} else {
+		h.qkv.Set(h.arg(attQKV).Add(h.p.Get().LoadI32(0).Mul(h.arg(attStride))).Add(col))
+	}
+	h.out.Set(h.arg(h.place.out).Add(h.p.Get().LoadI32(0).Mul(h.arg(h.place.outStride))).Add(col))
 }
 
 // layOut computes planAttention for this sequence.
@@ -69,11 +88,32 @@ func (h *attentionAsm) layOut() {
 	h.query.Set(end.Add(num(63)).And(num(-64)))
 	h.scores.Set(h.query.Get().Add(num(panelStep * h.d8)))
 	h.probs.Set(h.scores.Get().Add(h.t16.Get().Mul(num(4 * tileRows))))
+	if h.attend != nil {
+		h.attend.layOutTables()
+	}
 }
 
 // row is the head's part (0 q, 1 k, 2 v) of row t of the sequence.
 func (h *attentionAsm) row(part int, t emit.I32) emit.I32 {
+	if h.attend != nil {
+		return h.attend.part[part].Get().Add(t.Mul(h.arg(h.place.part[part] + 1)))
+	}
 	return h.qkv.Get().Add(t.Mul(h.arg(attStride))).Add(num(4 * part * h.a * h.d))
+}
+
+// value is value d of the query or key at p, of row t of the sequence: see turnAt.
+func (h *attentionAsm) value(d int) emit.F32 {
+	if h.attend != nil && h.attend.Rotary {
+		return h.attend.turned(d)
+	}
+	return h.p.Get().LoadF32(4 * d)
+}
+
+// turnAt prepares value for row t.
+func (h *attentionAsm) turnAt(t emit.I32) {
+	if h.attend != nil && h.attend.Rotary {
+		h.attend.turnAt(t)
+	}
 }
 
 // packKeys transposes the keys into panels of 8 columns; pads are +0.
@@ -81,6 +121,7 @@ func (h *attentionAsm) packKeys() {
 	const step = 4 * tileCols
 	h.each(h.j, num(0), h.t8.Get(), 1, func() {
 		h.p.Set(h.row(1, h.j.Get()))
+		h.turnAt(h.j.Get())
 		panel := h.j.Get().ShrU(3).Mul(num(step * h.d8))
 		h.q.Set(h.keys.Get().Add(panel).Add(h.j.Get().And(num(7)).Shl(2)))
 		for d := h.d8 - 1; d >= h.d; d-- {
@@ -89,7 +130,7 @@ func (h *attentionAsm) packKeys() {
 		h.Block(func(done emit.Label) {
 			h.If(h.j.Get().LtS(h.t.Get()), func() {
 				for d := h.d - 1; d >= 0; d-- {
-					h.StoreF32(h.q.Get(), step*d, h.p.Get().LoadF32(4*d))
+					h.StoreF32(h.q.Get(), step*d, h.value(d))
 				}
 				h.Br(done)
 			})
@@ -137,8 +178,12 @@ func (h *attentionAsm) block() {
 	left := h.t.Get().Sub(h.i.Get())
 	h.rows.Set(emit.SelectI32(left.LtS(num(tileRows)), left, num(tileRows)))
 	h.each(h.m, num(0), h.rows.Get(), 1, h.packQuery)
+	if h.attend != nil {
+		h.attend.setWindow()
+	}
 	h.forRows(h.scoreTiles)
-	h.maskPads()
+	h.addBias()
+	h.mask()
 	h.each(h.m, num(0), h.rows.Get(), 1, h.softmax)
 	h.forRows(h.mixTiles)
 	h.each(h.m, num(0), h.rows.Get(), 1, h.writeRow)
@@ -154,26 +199,53 @@ func (h *attentionAsm) forRows(body func(rows int)) {
 // packQuery writes query row m to its row panel, each value four times; pads are +0.
 func (h *attentionAsm) packQuery() {
 	h.p.Set(h.row(0, h.i.Get().Add(h.m.Get())))
+	h.turnAt(h.i.Get().Add(h.m.Get()))
 	h.q.Set(h.query.Get().Add(h.m.Get().Shl(4)))
 	for d := h.d8 - 1; d >= 0; d-- {
 		x := emit.ConstF32(0)
 		if d < h.d {
-			x = h.p.Get().LoadF32(4 * d)
+			x = h.value(d)
 		}
 		h.StoreV128(h.q.Get(), panelStep*d, x.Splat())
 	}
 }
 
+// windowed tells whether a block visits but a range of keys.
+func (h *attentionAsm) windowed() bool { return h.attend != nil && h.attend.Window > 0 }
+
+// fromPlace is a pointer into an array over the keys, bytes for each, at the first key
+// that the block visits.
+func (h *attentionAsm) fromPlace(base intVar, bytes int) emit.I32 {
+	if h.windowed() {
+		return base.Get().Add(h.attend.lo.Get().Mul(num(bytes)))
+	}
+	return base.Get()
+}
+
+// columns is how many keys the block visits of so many.
+func (h *attentionAsm) columns(all intVar) emit.I32 {
+	if h.windowed() {
+		return h.attend.columns(all)
+	}
+	return all.Get()
+}
+
 // scoreTiles multiplies queries and keys: sums [T8/8][6][8] in scores.
 func (h *attentionAsm) scoreTiles(rows int) {
-	h.p.Set(h.scores.Get())
-	h.tile.w.Set(h.keys.Get())
-	h.j.Set(h.t8.Get().ShrU(3))
+	h.p.Set(h.fromPlace(h.scores, accStep/tileCols))
+	h.tile.w.Set(h.fromPlace(h.keys, 4*h.d8))
+	h.j.Set(h.columns(h.t8).ShrU(3))
+	if h.attend != nil {
+		h.attend.startShifts(rows)
+	}
 	h.times(h.j, func() {
 		h.zero(h.tile.acc[:2*rows]...)
 		h.tile.a.Set(h.query.Get())
 		h.tile.n.Set(num(h.d8 / mulSteps))
 		h.tile.mulAdd(rows, 4*tileCols) // leaves w at the next panel
+		if h.attend != nil {
+			h.attend.addShifted(rows)
+		}
 		for i := 2*rows - 1; i >= 0; i-- {
 			h.StoreV128(h.p.Get(), 16*i, h.tile.acc[i].Get().MulF32(h.scale.Get()))
 		}
@@ -181,8 +253,12 @@ func (h *attentionAsm) scoreTiles(rows int) {
 	})
 }
 
-// maskPads sets the scores from T to T16 to -Inf, whose exp is +0.
-func (h *attentionAsm) maskPads() {
+// mask sets the scores from T to T16, and those out of the window, to -Inf, whose exp is +0.
+func (h *attentionAsm) mask() {
+	if h.windowed() {
+		h.each(h.m, num(0), h.rows.Get(), 1, h.attend.maskRow)
+		return
+	}
 	h.each(h.j, h.t.Get(), h.t16.Get(), 1, func() {
 		panel := h.j.Get().ShrU(3).Mul(num(accStep))
 		h.p.Set(h.scores.Get().Add(panel).Add(h.j.Get().And(num(7)).Shl(2)))
@@ -211,7 +287,7 @@ func (h *attentionAsm) softmax() {
 	for lane := range uint32(4) {
 		lanes = append(lanes, h.hold(emit.AllI32(0x03020100+0x04040404*lane)))
 	}
-	h.q.Set(h.probs.Get().Add(h.m.Get().Shl(4)))
+	h.q.Set(h.fromPlace(h.probs, panelStep).Add(h.m.Get().Shl(4)))
 	h.scoreRow(func(v, off int) {
 		e.Set(h.exp.of(h.p.Get().LoadV128(off).SubF32(most.Get())))
 		sums[v].Set(sums[v].Get().AddF32(e.Get()))
@@ -227,8 +303,8 @@ func (h *attentionAsm) softmax() {
 
 // scoreRow visits the vectors of row m of scores, 16 columns a round.
 func (h *attentionAsm) scoreRow(vector func(v, off int), next func()) {
-	h.p.Set(h.scores.Get().Add(h.m.Get().Shl(5)))
-	h.j.Set(h.t16.Get().ShrU(4))
+	h.p.Set(h.fromPlace(h.scores, accStep/tileCols).Add(h.m.Get().Shl(5)))
+	h.j.Set(h.columns(h.t16).ShrU(4))
 	h.times(h.j, func() {
 		for v := 3; v >= 0; v-- {
 			vector(v, v/2*accStep+v%2*16)
@@ -244,9 +320,9 @@ func (h *attentionAsm) scoreRow(vector func(v, off int), next func()) {
 func (h *attentionAsm) mixTiles(rows int) {
 	h.each(h.j, num(0), num(4*h.d8), 4*tileCols, func() {
 		h.zero(h.tile.acc[:2*rows]...)
-		h.tile.a.Set(h.probs.Get())
-		h.tile.w.Set(h.values.Get().Add(h.j.Get()))
-		h.tile.n.Set(h.t8.Get().ShrU(3))
+		h.tile.a.Set(h.fromPlace(h.probs, panelStep))
+		h.tile.w.Set(h.fromPlace(h.values, 4*h.d8).Add(h.j.Get()))
+		h.tile.n.Set(h.columns(h.t8).ShrU(3))
 		h.tile.mulAdd(rows, 4*h.d8)
 		h.p.Set(h.query.Get().Add(h.j.Get()))
 		for i := 2*rows - 1; i >= 0; i-- {
@@ -260,7 +336,7 @@ func (h *attentionAsm) writeRow() {
 	scale := h.exp.x
 	scale.Set(h.scores.Get().Add(h.m.Get().Shl(5)).LoadF32(0).Splat())
 	h.p.Set(h.query.Get().Add(h.m.Get().Mul(num(4 * h.d8))))
-	h.q.Set(h.out.Get().Add(h.i.Get().Add(h.m.Get()).Mul(h.arg(attOutStride))))
+	h.q.Set(h.out.Get().Add(h.i.Get().Add(h.m.Get()).Mul(h.arg(h.place.outStride))))
 	h.copyRow(h.q, h.p, &scale)
 	width := h.a * h.d
 	if width%16 == 0 {

@@ -40,7 +40,7 @@ const (
 	digestGLU        = "039a576c"
 	digestActivation = "0e468383"
 	digestTrigram    = "e6dd8c05"
-	digestAttend     = "00000000"
+	digestAttend     = "f769ddd0"
 )
 
 // linearDigests is the digest of a linear that ends with an activation; none for those

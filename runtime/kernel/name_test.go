@@ -71,6 +71,7 @@ func TestDigests(t *testing.T) {
 			}
 			return out
 		}},
+		{"attend", digestAttend, func(w workspace) []testCase { return attendDigestCases(t, w) }},
 		{"trigram", digestTrigram, func(w workspace) []testCase {
 			return []testCase{w.trigram(t, 48, []int{3, 0, 20}), w.trigram(t, 33, []int{1})}
 		}},
@@ -158,6 +159,9 @@ func family(t testing.TB) []*Kernel {
 		add(NewLookup(n, 384))
 	}
 	add(NewTrigram(128))
+	for _, o := range attendOptions {
+		add(NewAttend(12, 64, 0.125, o))
+	}
 	for _, p := range pools {
 		add(NewPool(p, 384))
 	}

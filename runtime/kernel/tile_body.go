@@ -64,6 +64,44 @@ func (t *tileAsm) mulAdd(rows, stride int) {
 	})
 }
 
+// shiftSteps are the depths of a round of mulShifted.
+const shiftSteps = 4
+
+// mulShifted adds 4·n depths of products with rows of floats stride bytes apart at s, of
+// which row m of the tile takes the 8 from float rows-1-m on: the other factor is the
+// tile's rows at a or, byColumn, its columns at w.
+func (t *tileAsm) mulShifted(rows int, s, stride intVar, byColumn bool) {
+	t.times(t.n, func() {
+		if byColumn {
+			t.w1.Set(t.w.Get().LoadV128(4*tileCols*(shiftSteps-1) + 16)) // for the check, as in mulAdd
+		} else {
+			t.x.Set(t.a.Get().LoadV128(panelStep*(shiftSteps-1) + 16*(rows-1)))
+		}
+		for u := range shiftSteps {
+			if byColumn {
+				t.w1.Set(t.w.Get().LoadV128(4*tileCols*u + 16))
+				t.w0.Set(t.w.Get().LoadV128(4 * tileCols * u))
+			}
+			for m := range rows {
+				high, low := t.w1, t.w0
+				if !byColumn {
+					t.x.Set(t.a.Get().LoadV128(panelStep*u + 16*m))
+					high, low = t.x, t.x
+				}
+				off := 4 * (rows - 1 - m)
+				t.add(2*m+1, emit.V128.AddF32, s.Get().LoadV128(off+16).MulF32(high.Get()))
+				t.add(2*m, emit.V128.AddF32, s.Get().LoadV128(off).MulF32(low.Get()))
+			}
+			s.Set(s.Get().Add(stride.Get()))
+		}
+		if byColumn {
+			t.bump(t.w, shiftSteps*4*tileCols)
+		} else {
+			t.bump(t.a, shiftSteps*panelStep)
+		}
+	})
+}
+
 func (t *tileAsm) add(i int, op func(x, y emit.V128) emit.V128, product emit.V128) {
 	t.acc[i].Set(op(t.acc[i].Get(), product))
 }
