@@ -18,18 +18,18 @@ type attendAsm struct {
 	lo, hi   intVar    // with a window: the keys the block visits, multiples of 16
 	shift    [2]intVar // where a tile's products with distances start
 	s        intVar
-	v        vecVar
+	from     [4]intVar // rows of a table
 }
 
 // attendBody is NewAttend's kernel: attention's, with the options where they belong.
 func attendBody(a, d int, scale float32, o AttendOptions) []byte {
 	place := o.places()
 	h := newAttentionAsm(place.count, a, d, scale)
-	i := h.ints(14)
+	i := h.ints(18)
 	h.place = place
 	h.attend = &attendAsm{
 		attentionAsm: h, AttendOptions: o, part: [3]intVar(i[0:3]), cos: i[3], sin: i[4], bias: i[5],
-		shifted: [2]intVar(i[6:8]), stride: i[8], lo: i[9], hi: i[10], shift: [2]intVar(i[11:13]), s: i[13], v: h.V128(),
+		shifted: [2]intVar(i[6:8]), stride: i[8], lo: i[9], hi: i[10], shift: [2]intVar(i[11:13]), s: i[13], from: [4]intVar(i[14:18]),
 	}
 	return h.emit()
 }
@@ -69,7 +69,7 @@ func (h *attendAsm) packTables() {
 	if h.Bias {
 		h.each(h.j, num(0), h.t.Get().Add(h.t16.Get()), 1, func() {
 			span := func() emit.I32 { return h.arg(h.place.biasSpan) }
-			h.setDelta(span)
+			h.setDelta(span, 0)
 			row := h.head.Get().Mul(span().Shl(1).Sub(num(1)))
 			x := h.arg(h.place.bias).Add(row.Add(h.q.Get()).Shl(2)).LoadF32(0)
 			h.StoreF32(h.bias.Get().Add(h.j.Get().Shl(2)), 0, x)
@@ -82,44 +82,64 @@ func (h *attendAsm) packTables() {
 	}
 }
 
-// setDelta sets q to the place of entry j in a table of so long a span.
-func (h *attendAsm) setDelta(span func() emit.I32) {
-	h.q.Set(h.j.Get().Add(span()).Sub(h.t.Get()))
+// setDelta sets q to the place of entry j+l in a table of so long a span.
+func (h *attendAsm) setDelta(span func() emit.I32, l int) {
+	h.q.Set(h.j.Get().Add(span()).Sub(h.t.Get()).Add(num(l)))
 	h.q.Set(emit.SelectI32(h.q.Get().LtS(num(0)), num(0), h.q.Get()))
 	h.least(h.q, span().Shl(1).Sub(num(2)))
 }
 
-// packShifted transposes the rows of a table that the distances name; pads are +0.
+// packShifted transposes the rows of a table that the distances name; pads are +0. Four
+// rows go at once: their columns are neighbours, which one bounds check covers.
 func (h *attendAsm) packShifted(to intVar, table int) {
-	n := h.m
-	h.each(h.j, num(0), h.t.Get().Add(h.t8.Get()), 1, func() {
-		h.setDelta(func() emit.I32 { return h.arg(h.place.deltaSpan) })
-		last := func() emit.I32 { return h.arg(h.place.rows).Sub(num(1)) }
-		h.q.Set(h.arg(h.place.deltas).Add(h.q.Get().Shl(2)).LoadI32(0))
-		h.q.Set(emit.SelectI32(h.q.Get().LtU(last()), h.q.Get(), last()))
-		h.p.Set(h.arg(table).Add(h.q.Get().Mul(num(4 * pad16(h.a*h.d)))).Add(h.head.Get().Mul(num(4 * h.d))))
-		h.q.Set(to.Get().Add(h.j.Get().Shl(2)))
-		put := func(x emit.F32) {
-			h.StoreF32(h.q.Get(), 0, x)
-			h.q.Set(h.q.Get().Add(h.stride.Get()))
+	n, s := h.m, h.s
+	h.each(h.j, num(0), h.t.Get().Add(h.t8.Get()), len(h.from), func() {
+		for l, p := range h.from {
+			h.pointAtDistance(p, l, table)
 		}
-		if h.d >= 4 {
-			n.Set(num(h.d / 4))
+		h.q.Set(to.Get().Add(h.j.Get().Shl(2)))
+		step := func(by emit.I32) { s.Set(s.Get().Add(by)) }
+		put := func(x func(p intVar) emit.F32) {
+			for l := len(h.from) - 1; l >= 0; l-- {
+				h.StoreF32(s.Get(), 4*l, x(h.from[l]))
+			}
+		}
+		// The rows' highest value first, hence the columns downwards.
+		column := func(count int) {
+			s.Set(h.q.Get().Add(h.stride.Get().Mul(num(count - 1))))
+			for c := count - 1; c >= 0; c-- {
+				put(func(p intVar) emit.F32 { return p.Get().LoadF32(4 * c) })
+				step(num(0).Sub(h.stride.Get()))
+			}
+			h.q.Set(h.q.Get().Add(h.stride.Get().Mul(num(count))))
+		}
+		if h.d >= 8 {
+			n.Set(num(h.d / 8))
 			h.times(n, func() {
-				h.v.Set(h.p.Get().LoadV128(0))
-				for lane := range byte(4) {
-					put(h.v.Get().LaneF32(lane))
+				column(8)
+				for _, p := range h.from {
+					h.bump(p, 32)
 				}
-				h.bump(h.p, 16)
 			})
 		}
-		for c := range h.d % 4 {
-			put(h.p.Get().LoadF32(4 * c))
+		if h.d%8 > 0 {
+			column(h.d % 8)
 		}
+		s.Set(h.q.Get())
 		for range h.d8 - h.d {
-			put(emit.ConstF32(0))
+			put(func(intVar) emit.F32 { return emit.ConstF32(0) })
+			step(h.stride.Get())
 		}
 	})
+}
+
+// pointAtDistance points p at the head in the row of a table for entry j+l.
+func (h *attendAsm) pointAtDistance(p intVar, l, table int) {
+	h.setDelta(func() emit.I32 { return h.arg(h.place.deltaSpan) }, l)
+	last := func() emit.I32 { return h.arg(h.place.rows).Sub(num(1)) }
+	h.q.Set(h.arg(h.place.deltas).Add(h.q.Get().Shl(2)).LoadI32(0))
+	h.q.Set(emit.SelectI32(h.q.Get().LtU(last()), h.q.Get(), last()))
+	p.Set(h.arg(table).Add(h.q.Get().Mul(num(4 * pad16(h.a*h.d)))).Add(h.head.Get().Mul(num(4 * h.d))))
 }
 
 // turnAt points at the angles of row t.

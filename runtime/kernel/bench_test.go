@@ -31,12 +31,42 @@ func BenchmarkAttention(b *testing.B) {
 	}
 }
 
+// BenchmarkAttend is attention with each option, in plain attention's products.
+func BenchmarkAttend(b *testing.B) {
+	const heads = 2
+	for _, t := range []int{16, 128, 512} {
+		for _, o := range []AttendOptions{{}, {Bias: true}, {Rotary: true}, {Window: 64, Rotary: true}, {C2P: true, P2C: true}} {
+			b.Run(fmt.Sprintf("%dx64%s_%dtokens", heads, o, t), func(b *testing.B) {
+				w := workspace{}
+				benchmark(b, w.attend(b, heads, 64, o, []int{t}, 512), 2*heads*64*t*t)
+			})
+		}
+	}
+}
+
+// BenchmarkActs is the linear to four times the width with each activation.
+func BenchmarkActs(b *testing.B) {
+	for _, act := range linearActs {
+		b.Run(act.String(), func(b *testing.B) {
+			w := workspace{}
+			benchmark(b, w.linear(b, linearShape{128, 1536, 384}, 1, act), 128*1536*384)
+		})
+	}
+}
+
 // BenchmarkRows are the kernels whose cost is memory and latency, not products.
 func BenchmarkRows(b *testing.B) {
 	for name, c := range map[string]testCase{
 		"embed":    (&workspace{}).embed(b, 128, 384),
 		"addnorm":  (&workspace{}).addNorm(b, 128, 384, false),
 		"meanpool": (&workspace{}).meanPool(b, 384, []int{128}),
+		"norm":     (&workspace{}).norm(b, 128, 384),
+		"nonorm":   (&workspace{}).noNorm(b, 128, 384, true),
+		"add":      (&workspace{}).add(b, 128, 384),
+		"lookup":   (&workspace{}).lookup(b, 3, 128, 384),
+		"glu":      (&workspace{}).glu(b, 128, 384, ActGELU),
+		"trigram":  (&workspace{}).trigram(b, 128, []int{128}),
+		"poolmax":  (&workspace{}).pool(b, PoolMax, 384, []int{128}),
 	} {
 		b.Run(name, func(b *testing.B) { benchmark(b, c, 128*384) })
 	}

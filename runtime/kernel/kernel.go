@@ -1,4 +1,4 @@
-// Package kernel is the kernel family: the six leaf functions every model is run with.
+// Package kernel is the kernel family: the leaf functions every model is run with.
 //
 // Each kernel exists twice. Run is the Go reference and the specification of every
 // bit; Body is the same arithmetic as WebAssembly SIMD128, made by runtime/emit.
@@ -6,6 +6,12 @@
 // engine builds one module of them over one linear memory.
 //
 //	ids -> embed -> [linear(q,k,v) -> attention -> linear -> addnorm -> linear+gelu -> linear -> addnorm]* -> meanpool -> l2norm
+//
+// What other models do otherwise has kernels of its own: lookup is embed without its
+// norm, trigram MobileBERT's embedding, attend attention with windows, biases, rotation
+// or distances, norm and nonorm and add the parts of addnorm, glu a gated activation,
+// activation one alone, pool every other pooling. A linear may end with any activation
+// that keeps zero zero.
 //
 // # Memory
 //
@@ -36,10 +42,13 @@
 //	exp(x), x < -87                          +0: no denormals
 //	exp(x), x > 88                           exp(88)
 //	erf(x), |x| beyond its clamp             +1 or -1 exactly
-//	mean of no rows                          zeros
+//	tanh(x), |x| beyond its clamp            +1 or -1 exactly
+//	sigmoid(x), x < -87                      +0; of it silu(x) is -0
+//	mean, or other pool, of no rows          zeros
 //	row of zero norm                         zeros (each x / 1e-12)
 //	softmax over no keys, or of zero sum     zeros
 //	id, type, position or column past a table  the table's last entry
+//	distance past a table                    the last entry on its side
 //	NaN or Inf in a row                      NaN or Inf in what depends on it, bits unspecified
 //
 // The package must not import the engine or wazero, and does no I/O.
