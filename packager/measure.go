@@ -8,6 +8,7 @@ import (
 
 	"skiff/formats/bundle"
 	"skiff/packager/corpus"
+	"skiff/packager/graph"
 	"skiff/runtime/infer"
 )
 
@@ -69,12 +70,12 @@ func (p *pack) report(b *bundle.Bundle) Report {
 		Quality: p.manifest.Quality, Memory: p.manifest.Memory, Kernels: p.compiled.Program.Kernels,
 		Goldens: len(p.manifest.Goldens), Outliers: map[string]int{}, Sections: map[string]int64{},
 	}
-	r.Params = len(p.model.Embed.Word) + len(p.model.Embed.Position) + len(p.model.Embed.Type)
-	for i := range p.model.Blocks {
-		for _, l := range p.model.Blocks[i].Linears(i) {
-			r.Params += len(l.Weight) + len(l.Bias)
-			r.Outliers[l.Name] = len(p.outliers[l.Name])
-		}
+	for t := range p.quant.Tables {
+		r.Params += len(t.Data)
+	}
+	for _, l := range graph.Linears(p.quant.Ops) {
+		r.Params += len(l.Weight) + len(l.Bias)
+		r.Outliers[l.Name] = len(p.outliers[l.Name])
 	}
 	seen := map[uint32]bool{}
 	for _, o := range b.Manifest.Objects {

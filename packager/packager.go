@@ -1,6 +1,6 @@
 // Package packager makes a signed bundle of a model.
 //
-// Data flow, one verb after another: importer.Open reads the model into graph's blocks;
+// Data flow, one verb after another: importer.Open reads the model into graph's operations;
 // Pack calibrates and quantises (quantize), compiles (compile), runs the golden texts on
 // the very kernels it ships (golden, runtime/infer), measures int8 against float32, and
 // signs (formats/bundle). Nothing leaves that was not run.
@@ -175,8 +175,8 @@ func (p *pack) compile() error {
 		Name: p.cfg.Name, Version: p.cfg.Version, Release: p.cfg.Release,
 		Task: p.model.Task,
 		Meta: bundle.Meta{
-			MaxTokensPerText: p.model.MaxTokens, Hidden: p.model.Hidden,
-			Pooling: p.model.Pool.String(), Normalize: p.model.Normalize, Prefix: p.model.Prefix,
+			MaxTokensPerText: p.model.MaxTokens, Hidden: p.model.Dim(),
+			Pooling: p.model.Pooling().String(), Normalize: p.model.Normalized(), Prefix: p.model.Prefix,
 		},
 		Memory:     infer.PlanOf(p.compiled.Program),
 		MinRuntime: infer.Version,

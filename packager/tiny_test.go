@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -32,23 +33,43 @@ func tiny(t testing.TB) *graph.Model {
 	m := &graph.Model{
 		Name: "tiny", Arch: "bert", Task: graph.TaskEmbed,
 		Hidden: 36, Layers: 2, Heads: 3, Inner: 52, Vocab: len(vocab), MaxPositions: 64, Types: 2, Eps: 1e-12,
-		Pool: graph.PoolMean, Normalize: true, MaxTokens: 48, TokenizerJSON: tinyTokenizer(t, vocab),
+		MaxTokens: 48, TokenizerJSON: tinyTokenizer(t, vocab),
 	}
 	h := m.Hidden
-	m.Embed = graph.Embedding{
-		Word: normal(rng, m.Vocab*h, 0.5), Position: normal(rng, m.MaxPositions*h, 0.2), Type: normal(rng, m.Types*h, 0.1),
-		Norm: tinyNorm(rng, h),
+	table := func(name string, rows int, sigma float64) *graph.Table {
+		return &graph.Table{Name: name, Rows: rows, Cols: h, Data: normal(rng, rows*h, sigma)}
 	}
-	linear := func(in, out int) graph.Linear {
-		return graph.Linear{In: in, Out: out, Weight: normal(rng, in*out, 1.5/math.Sqrt(float64(in))), Bias: normal(rng, out, 0.1)}
+	word, position, kind := table("embed.word", m.Vocab, 0.5), table("embed.position", m.MaxPositions, 0.2), table("embed.type", m.Types, 0.1)
+	x := m.Embed(graph.Lookup{Table: word, By: graph.ByID}, graph.Lookup{Table: kind, By: graph.ByType}, graph.Lookup{Table: position, By: graph.ByPosition})
+	x = m.Norm(x, 0, tinyNorm(rng, "embed.norm", h))
+	m.States = append(m.States, x)
+	for i := range m.Layers {
+		x = tinyBlock(m, rng, fmt.Sprintf("blocks.%d.", i), x)
+		m.States = append(m.States, x)
 	}
-	for range m.Layers {
-		m.Blocks = append(m.Blocks, graph.Block{
-			Query: linear(h, h), Key: linear(h, h), Value: linear(h, h), Out: linear(h, h), AttnNorm: tinyNorm(rng, h),
-			FFNIn: linear(h, m.Inner), Act: graph.Gelu, FFNOut: linear(m.Inner, h), FFNNorm: tinyNorm(rng, h),
-		})
+	m.Last = x
+	m.Pooled = m.Pool(x, graph.PoolMean)
+	m.Answer = m.Normalize(m.Pooled)
+	if err := m.Check(); err != nil {
+		t.Fatal(err)
 	}
 	return m
+}
+
+// tinyBlock is one layer of BERT.
+func tinyBlock(m *graph.Model, rng *rand.Rand, as string, x graph.ID) graph.ID {
+	linear := func(name string, in, out int) *graph.LinearWeights {
+		return &graph.LinearWeights{Name: as + name, In: in, Out: out, Weight: normal(rng, in*out, 1.5/math.Sqrt(float64(in))), Bias: normal(rng, out, 0.1)}
+	}
+	h, d := m.Hidden, m.Hidden/m.Heads
+	query, key, value, out := linear("query", h, h), linear("key", h, h), linear("value", h, h), linear("out", h, h)
+	attnNorm := tinyNorm(rng, as+"attn_norm", h)
+	in, back := linear("ffn_in", h, m.Inner), linear("ffn_out", m.Inner, h)
+	q, k, v := m.Linear(x, query, 0), m.Linear(x, key, 0), m.Linear(x, value, 0)
+	y := m.Attend(graph.Attention{Q: graph.Slice{X: q}, K: graph.Slice{X: k}, V: graph.Slice{X: v}, Heads: m.Heads, HeadSize: d, Scale: 1 / math.Sqrt(float64(d))})
+	y = m.Norm(m.Linear(y, out, 0), x, attnNorm)
+	z := m.Linear(m.Linear(y, in, graph.Gelu), back, 0)
+	return m.Norm(z, y, tinyNorm(rng, as+"ffn_norm", h))
 }
 
 func normal(rng *rand.Rand, n int, sigma float64) []float32 {
@@ -59,8 +80,8 @@ func normal(rng *rand.Rand, n int, sigma float64) []float32 {
 	return out
 }
 
-func tinyNorm(rng *rand.Rand, h int) graph.Norm {
-	n := graph.Norm{Gain: normal(rng, h, 0.2), Bias: normal(rng, h, 0.1), Eps: 1e-12}
+func tinyNorm(rng *rand.Rand, name string, h int) *graph.NormWeights {
+	n := &graph.NormWeights{Name: name, Kind: graph.LayerNorm, Gain: normal(rng, h, 0.2), Bias: normal(rng, h, 0.1), Eps: 1e-12}
 	for i := range n.Gain {
 		n.Gain[i]++
 	}
@@ -160,7 +181,11 @@ func TestPackRefuses(t *testing.T) {
 		"too many outliers":         func(_ *graph.Model, c *packager.Config) { c.Outliers = 5 },
 		"a broken tokenizer":        func(m *graph.Model, _ *packager.Config) { m.TokenizerJSON = []byte("{") },
 		"an activation without a kernel": func(m *graph.Model, _ *packager.Config) {
-			m.Blocks[1].Act = graph.Silu
+			for _, op := range m.Ops {
+				if l, ok := op.(*graph.Linear); ok && l.Act != 0 {
+					l.Act = graph.Silu
+				}
+			}
 		},
 	} {
 		m, cfg := tiny(t), packager.Config{Key: fixedKey()}

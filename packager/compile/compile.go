@@ -1,9 +1,9 @@
 // Package compile turns a quantised model into a program, the kernels it calls and the
 // tensors it reads.
 //
-// Data flow: the model's blocks become kernel calls in order (steps.go); every weight
+// Data flow: the model's operations become kernel calls in order (steps.go); every weight
 // gets an offset in linear memory as it is first named (layout.go); the activations
-// get theirs from their lifetimes (arena.go), so that the peak is known before the
+// get theirs from their lifetimes (live.go, arena.go), so that the peak is known before the
 // bundle leaves the packager. Row-wise steps are chained without a barrier: a worker
 // takes a few rows through output projection, norm, feed-forward, norm and the next
 // block's query, key and value while they are in its cache.
@@ -55,7 +55,7 @@ func Compile(q *quantize.Model8, cfg Config) (*Result, error) {
 	if cfg.MaxTokens == 0 {
 		tokens = max(DefaultTokens, m.MaxTokens)
 	}
-	c := &compiler{q: q, kernelAt: map[string]uint32{}, weights: layout{end: program.Base}}
+	c := &compiler{q: q, kernelAt: map[string]uint32{}, weights: layout{end: program.Base, placed: map[string]arg{}}}
 	c.prog = &program.Program{
 		MaxTokens: uint32(tokens), MaxSeqs: uint32(max(tokens/2, 1)), MaxLength: uint32(m.MaxTokens),
 		Vocab: uint32(m.Vocab), Types: uint32(m.Types), Hidden: uint32(m.Hidden), Rows: uint32(program.Seqs),
@@ -82,7 +82,12 @@ type compiler struct {
 	fixups   []fixup
 	taps     []tapAt
 	stage    int
+	domain   kernel.Domain // of the stage's units; 0 before the first step
+	live     *liveness
+	at       int // index of the operation at hand
 	err      error
+
+	ids, types, positions, starts *buffer
 }
 
 // fixup is an argument that is the address of an activation, known once all lifetimes are.

@@ -14,14 +14,19 @@ type layout struct {
 	end     uint32
 	weights []program.Weight
 	tensors []Tensor
+	placed  map[string]arg // by name: a weight that is named again is the same
 }
 
 func (l *layout) add(t Tensor, kind program.Layout, rows, cols int) arg {
+	if a, ok := l.placed[t.Name]; ok {
+		return a
+	}
 	w := program.Weight{Tensor: t.Name, Layout: kind, Rows: uint32(rows), Cols: uint32(cols), Offset: l.end}
 	l.weights = append(l.weights, w)
 	l.tensors = append(l.tensors, t)
 	l.end += (uint32(w.Bytes()) + program.Align - 1) &^ (program.Align - 1)
-	return num(w.Offset)
+	l.placed[t.Name] = num(w.Offset)
+	return l.placed[t.Name]
 }
 
 // vector adds float32 values.

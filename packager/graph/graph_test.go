@@ -13,29 +13,52 @@ import (
 
 // random is a small model with weights from a fixed seed.
 func random(h, heads, inner, layers int) *Model {
-	r := rand.New(rand.NewPCG(1, 2))
-	vec := func(n int, scale float64) []float32 {
-		v := make([]float32, n)
-		for i := range v {
-			v[i] = float32(r.NormFloat64() * scale)
-		}
-		return v
+	w := &weights{rand.New(rand.NewPCG(1, 2))}
+	m := &Model{Name: "random", Arch: "bert", Task: TaskEmbed, Hidden: h, Layers: layers, Heads: heads, Inner: inner, Vocab: 20, MaxPositions: 16, Types: 2}
+	x := m.Embed(Lookup{Table: w.table("embed.word", 20, h), By: ByID}, Lookup{Table: w.table("embed.type", 2, h), By: ByType},
+		Lookup{Table: w.table("embed.position", 16, h), By: ByPosition})
+	x = m.Norm(x, 0, w.norm("embed.norm", h))
+	m.States = append(m.States, x)
+	for i := range layers {
+		at := fmt.Sprintf("blocks.%d.", i)
+		q, k, v := m.Linear(x, w.linear(at+"query", h, h), 0), m.Linear(x, w.linear(at+"key", h, h), 0), m.Linear(x, w.linear(at+"value", h, h), 0)
+		y := m.Attend(Attention{Q: Slice{X: q}, K: Slice{X: k}, V: Slice{X: v}, Heads: heads, HeadSize: h / heads, Scale: 1 / math.Sqrt(float64(h/heads))})
+		y = m.Norm(m.Linear(y, w.linear(at+"out", h, h), 0), x, w.norm(at+"attn_norm", h))
+		x = m.Linear(m.Linear(y, w.linear(at+"ffn_in", inner, h), Gelu), w.linear(at+"ffn_out", h, inner), 0)
+		x = m.Norm(x, y, w.norm(at+"ffn_norm", h))
+		m.States = append(m.States, x)
 	}
-	norm := func() Norm { return Norm{vec(h, 1), vec(h, 0.1), 1e-6} }
-	linear := func(out, in int) Linear {
-		return Linear{in, out, vec(in*out, 1/math.Sqrt(float64(in))), vec(out, 0.1)}
-	}
-	m := &Model{Name: "random", Arch: "bert", Task: TaskEmbed, Hidden: h, Layers: layers, Heads: heads, Inner: inner, Vocab: 20, MaxPositions: 16, Types: 2,
-		Pool: PoolMean, Normalize: true}
-	m.Embed = Embedding{vec(20*h, 1), vec(16*h, 1), vec(2*h, 1), norm()}
-	for range layers {
-		m.Blocks = append(m.Blocks, Block{linear(h, h), linear(h, h), linear(h, h), linear(h, h), norm(), linear(inner, h), Gelu, linear(h, inner), norm()})
-	}
+	m.Last = x
+	m.Pooled = m.Pool(x, PoolMean)
+	m.Answer = m.Normalize(m.Pooled)
 	return m
 }
 
-// naive is a Linear as its comment says it, one dot product after the other.
-func naive(l *Linear, x []float32, rows int) []float32 {
+// weights makes random ones.
+type weights struct{ r *rand.Rand }
+
+func (w *weights) vec(n int, scale float64) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(w.r.NormFloat64() * scale)
+	}
+	return v
+}
+
+func (w *weights) table(name string, rows, cols int) *Table {
+	return &Table{name, rows, cols, w.vec(rows*cols, 1)}
+}
+
+func (w *weights) norm(name string, h int) *NormWeights {
+	return &NormWeights{name, LayerNorm, w.vec(h, 1), w.vec(h, 0.1), 1e-6}
+}
+
+func (w *weights) linear(name string, out, in int) *LinearWeights {
+	return &LinearWeights{name, in, out, w.vec(in*out, 1/math.Sqrt(float64(in))), w.vec(out, 0.1)}
+}
+
+// naive is a linear layer as its comment says it, one dot product after the other.
+func naive(l *LinearWeights, x []float32, rows int) []float32 {
 	y := make([]float32, rows*l.Out)
 	for r := range rows {
 		for o := range l.Out {
@@ -43,7 +66,10 @@ func naive(l *Linear, x []float32, rows int) []float32 {
 			for i := range l.In {
 				sum += float64(x[r*l.In+i]) * float64(l.Weight[o*l.In+i])
 			}
-			y[r*l.Out+o] = float32(sum + float64(l.Bias[o]))
+			if l.Bias != nil {
+				sum += float64(l.Bias[o])
+			}
+			y[r*l.Out+o] = float32(sum)
 		}
 	}
 	return y
@@ -54,7 +80,7 @@ func TestLinear(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, size := range [][3]int{{1, 1, 1}, {2, 4, 8}, {3, 5, 7}, {5, 3, 1}, {1, 9, 4}, {7, 17, 33}} {
 		rows, n, k := size[0], size[1], size[2]
-		l := &Linear{In: k, Out: n, Weight: make([]float32, n*k), Bias: make([]float32, n)}
+		l := &LinearWeights{In: k, Out: n, Weight: make([]float32, n*k), Bias: make([]float32, n)}
 		x := make([]float32, rows*k)
 		for _, v := range [][]float32{l.Weight, l.Bias, x} {
 			for i := range v {
@@ -63,6 +89,10 @@ func TestLinear(t *testing.T) {
 		}
 		if diff := cmp.Diff(naive(l, x, rows), l.apply(x, rows)); diff != "" {
 			t.Errorf("%v: %s", size, diff)
+		}
+		l.Bias = nil
+		if diff := cmp.Diff(naive(l, x, rows), l.apply(x, rows)); diff != "" {
+			t.Errorf("%v without bias: %s", size, diff)
 		}
 	}
 }
@@ -103,10 +133,8 @@ func TestTap(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []string
-	for i := range m.Blocks {
-		for _, l := range m.Blocks[i].Linears(i) {
-			want = append(want, fmt.Sprintf("%s 3x%d %d", l.Name, l.In, 3*l.In))
-		}
+	for _, l := range Linears(m.Ops) {
+		want = append(want, fmt.Sprintf("%s 3x%d %d", l.Name, l.In, 3*l.In))
 	}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Error(diff)
@@ -124,17 +152,17 @@ func TestBlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, x := &m.Blocks[0], states[0]
-	y := naive(&b.Out, naive(&b.Value, x, 1), 1)
+	l, x := Linears(m.Ops), states[0]
+	y := naive(l[3], naive(l[2], x, 1), 1)
 	add(y, x)
-	b.AttnNorm.apply(y, 4)
-	inner := naive(&b.FFNIn, y, 1)
+	m.Ops[7].(*Norm).W.apply(y)
+	inner := naive(l[4], y, 1)
 	for i, v := range inner {
 		inner[i] = float32(Gelu.Func()(float64(v)))
 	}
-	z := naive(&b.FFNOut, inner, 1)
+	z := naive(l[5], inner, 1)
 	add(z, y)
-	b.FFNNorm.apply(z, 4)
+	m.Ops[10].(*Norm).W.apply(z)
 	if diff := cmp.Diff(z, states[1]); diff != "" {
 		t.Error(diff)
 	}
@@ -154,7 +182,7 @@ func TestInputRefused(t *testing.T) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	m.Pool = PoolNone
+	m.Task = TaskEncode
 	if _, err := m.Reference().EmbedIDs([]int32{1}, nil); err == nil || !strings.Contains(err.Error(), "no pooling") {
 		t.Errorf("got %v", err)
 	}
@@ -167,7 +195,7 @@ func TestActivations(t *testing.T) {
 		x, want float64
 	}{
 		{Gelu, 1, 0.8413447460685429}, {Gelu, -40, 0}, {GeluTanh, 1, 0.8411919906082768}, {Relu, -2, 0}, {Relu, 2, 2},
-		{Silu, 1, 0.7310585786300049}, {Tanh, 0.5, 0.46211715726000973}, {0, 3, 3},
+		{Silu, 1, 0.7310585786300049}, {Tanh, 0.5, 0.46211715726000973}, {Sigmoid, 0, 0.5}, {0, 3, 3},
 	} {
 		if got := c.a.Func()(c.x); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("%v(%v) = %v, want %v", c.a, c.x, got, c.want)
@@ -177,7 +205,7 @@ func TestActivations(t *testing.T) {
 
 // BenchmarkLinear is the largest Linear of a MiniLM at 128 tokens.
 func BenchmarkLinear(b *testing.B) {
-	l := &Linear{In: 384, Out: 1536, Weight: make([]float32, 384*1536), Bias: make([]float32, 1536)}
+	l := &LinearWeights{In: 384, Out: 1536, Weight: make([]float32, 384*1536), Bias: make([]float32, 1536)}
 	x := make([]float32, 128*384)
 	for b.Loop() {
 		l.apply(x, 128)

@@ -1,73 +1,25 @@
-// Package graph is the packager's model: a list of transformer blocks with
-// float32 weights, and the reference interpreter that says what the model
-// means. Importers fill a Model; the quantiser and the compiler read it; every
-// later form of the model is measured against Reference. It knows no file
-// format but the tokenizer it carries, and no kernel.
+// Package graph is the packager's model: a straight list of operations over
+// token rows with float32 weights, and the reference interpreter that says what
+// the model means. Importers fill a Model; the quantiser and the compiler read
+// it; every later form of the model is measured against Reference. It knows no
+// file format but the tokenizer it carries, and no kernel.
 //
 //	importer -> Model -> Reference (truth) / quantise, compile (what ships)
 //
-// Shapes: T tokens, H hidden, A heads, D = H/A, F feed-forward, V vocabulary,
-// P positions, S token types. A matrix is row-major: [Out][In] of a Linear is
-// Weight[o*In+i].
+// A Model has no loops and no branches: a layer that runs twelve times is twelve
+// times the same operations, which may point to the same weights (a shared
+// weight is stored once). An operation reads values made before it and makes
+// one. Operations whose value nothing asks for, such as a pooler that an
+// embedding does not use, are simply not run.
+//
+// Shapes: T tokens, H hidden, A heads, D head size, F feed-forward, V
+// vocabulary, P positions, S token types, L layers. A matrix is row-major:
+// [Out][In] of a linear layer is Weight[o*In+i].
 package graph
 
-import (
-	"fmt"
+import "skiff/formats/tokenizer"
 
-	"skiff/formats/tokenizer"
-)
-
-// Activation is the function between the two feed-forward Linears.
-type Activation uint8
-
-// The activations.
-const (
-	Gelu     Activation = iota + 1 // x * Phi(x), by erf
-	GeluTanh                       // the tanh approximation of Gelu
-	Relu
-	Silu
-	Tanh
-)
-
-// String is the activation's name.
-func (a Activation) String() string {
-	switch a {
-	case Gelu:
-		return "gelu"
-	case GeluTanh:
-		return "gelu_tanh"
-	case Relu:
-		return "relu"
-	case Silu:
-		return "silu"
-	case Tanh:
-		return "tanh"
-	}
-	return fmt.Sprintf("Activation(%d)", uint8(a))
-}
-
-// Pooling makes one vector of T token vectors. The zero value is none.
-type Pooling uint8
-
-// The poolings.
-const (
-	PoolNone Pooling = iota // the model has no sentence vector
-	PoolMean                // the mean over all T tokens, special ones included
-)
-
-// String is the pooling's name.
-func (p Pooling) String() string {
-	switch p {
-	case PoolNone:
-		return "none"
-	case PoolMean:
-		return "mean"
-	}
-	return fmt.Sprintf("Pooling(%d)", uint8(p))
-}
-
-// The tasks a Model may be for. Only TaskEmbed has an answer of its own in
-// Reference; the others are recognised, checked and kept.
+// The tasks a Model may be for.
 const (
 	TaskEmbed    = "embed"     // one vector a text
 	TaskEncode   = "encode"    // hidden states only: no pooling is declared
@@ -77,65 +29,37 @@ const (
 	TaskFillMask = "fill-mask" // one score a vocabulary word
 )
 
-// Linear is y = Weight x + Bias.
-type Linear struct {
-	In, Out int
-	Weight  []float32 // [Out][In]
-	Bias    []float32 // [Out]
-}
+// Problem says what the logits of a classifier are.
+type Problem uint8
 
-// Norm is LayerNorm over H: (x - mean) / sqrt(var + Eps) * Gain + Bias.
-type Norm struct {
-	Gain, Bias []float32 // [H]
-	Eps        float32
-}
+// The problems. The zero value is a model that does not classify.
+const (
+	SingleLabel Problem = iota + 1 // one label is right: scores are the softmax
+	MultiLabel                     // each label is right or wrong: scores are the sigmoid
+	Regression                     // scores are the logits
+)
 
-// Embedding turns ids into the first hidden state:
-// Norm(Word[id] + Position[t] + Type[type]).
-type Embedding struct {
-	Word     []float32 // [V][H]
-	Position []float32 // [P][H]
-	Type     []float32 // [S][H]
-	Norm     Norm
-}
-
-// Block is one post-norm transformer layer:
-//
-//	y = AttnNorm(x + Out(attention(Query x, Key x, Value x)))
-//	z = FFNNorm(y + FFNOut(Act(FFNIn y)))
-type Block struct {
-	Query, Key, Value, Out Linear // H -> H
-	AttnNorm               Norm
-	FFNIn                  Linear // H -> F
-	Act                    Activation
-	FFNOut                 Linear // F -> H
-	FFNNorm                Norm
-}
-
-// LinearName is a Linear of a Block with its name, "blocks.3.query".
-type LinearName struct {
-	Name string
-	*Linear
-}
-
-// Linears lists the block's matrices in the order in which they run; layer is
-// the block's index and becomes part of the names, which are also the names
-// that Reference gives its tap.
-func (b *Block) Linears(layer int) []LinearName {
-	at := func(s string) string { return fmt.Sprintf("blocks.%d.%s", layer, s) }
-	return []LinearName{
-		{at("query"), &b.Query}, {at("key"), &b.Key}, {at("value"), &b.Value}, {at("out"), &b.Out},
-		{at("ffn_in"), &b.FFNIn}, {at("ffn_out"), &b.FFNOut},
+// String is the problem's name.
+func (p Problem) String() string {
+	switch p {
+	case SingleLabel:
+		return "single"
+	case MultiLabel:
+		return "multi"
+	case Regression:
+		return "regression"
 	}
+	return "none"
 }
 
-// Head is what follows the encoder in a model that does not embed. It is kept
-// for inspection and for tasks that do not run yet.
+// Head says how the answer of a model that does not embed is to be read.
 type Head struct {
-	Kind   string   // the task it serves
-	Labels []string // in the order of the rows of Dense; nil where there are none
-	Pooler *Linear  // H -> H with tanh over the first token; nil where absent
-	Dense  *Linear  // the last matrix; nil for fill-mask
+	Task    string   // the task it serves
+	Labels  []string // in the order of the answer's columns; nil where there are none
+	Problem Problem  // of a classifier
+	// RankSigmoid: a cross-encoder's score is the sigmoid of its one logit, as
+	// sentence-transformers does unless the model says otherwise.
+	RankSigmoid bool
 }
 
 // Model is a transformer encoder with everything needed to turn a text into
@@ -143,28 +67,69 @@ type Head struct {
 // reading it from several goroutines is safe.
 type Model struct {
 	Name string // a short name, from the folder
-	Arch string // "bert"
+	Arch string // "bert": the architecture's name in config.json
 	Task string // one of the Task constants
 
-	Hidden, Layers, Heads, Inner int // H, number of Blocks, A, F
-	Vocab, MaxPositions, Types   int // V, P, S
+	// For people and for limits; what is computed is in Ops.
+	Hidden, Layers, Heads, Inner int // H, L, A, F
+	Vocab                        int // V: ids are below it
+	MaxPositions                 int // tokens that a text may have at most
+	Types                        int // S: token types are below it; 0 where the model takes none
 	Eps                          float32
-	Embed                        Embedding
-	Blocks                       []Block
-	Head                         *Head // nil for TaskEmbed and TaskEncode
 
-	Pool      Pooling
-	Normalize bool   // divide the pooled vector by its Euclidean length
-	MaxTokens int    // longest input in tokens, special ones included; at most P
-	Prefix    string // put before every text by Embed
+	Values []Value // by ID; the first is no value
+	Ops    []Op    // in the order in which they run
+
+	States []ID  // [T][H] each: the embeddings and the output of each layer, L+1 in all
+	Last   ID    // [T][H]: what the heads read; States[L] or its normalisation
+	Pooler ID    // [H]: what transformers calls pooler_output; 0 where there is none
+	Pooled ID    // [H]: a sentence vector before Dense layers and normalisation; 0 without pooling
+	Answer ID    // the task's: vector, logits a text, or logits a token; Last for TaskEncode
+	Head   *Head // nil for TaskEmbed and TaskEncode
+
+	MaxTokens int               // longest input in tokens, special ones included; at most MaxPositions
+	Prefix    string            // put before every text by Embed: the default prompt
+	Prompts   map[string]string // the prompts that the model knows by name; may be nil
 
 	Tokenizer     *tokenizer.Tokenizer
 	TokenizerJSON []byte   // tokenizer.json as it was read
 	Source        [32]byte // SHA-256 over (name, size, SHA-256) of the files it came from
 }
 
-// HeadSize is D, the width of one attention head.
-func (m *Model) HeadSize() int { return m.Hidden / m.Heads }
+// Dim is the number of columns of the answer: the length of the vector, the
+// number of labels, 2 for a span, the number of words.
+func (m *Model) Dim() int { return m.Values[m.Answer].Cols }
 
-// Dim is the length of the sentence vector, H.
-func (m *Model) Dim() int { return m.Hidden }
+// Pooling is how the sentence vector is made; PoolNone where there is none.
+func (m *Model) Pooling() Pooling {
+	for _, op := range m.Ops {
+		if p, ok := op.(*Pool); ok && m.Pooled != 0 && p.Out == m.Pooled {
+			return p.How
+		}
+	}
+	return PoolNone
+}
+
+// Normalized reports whether the answer is divided by its Euclidean length.
+func (m *Model) Normalized() bool {
+	for _, op := range m.Ops {
+		if n, ok := op.(*Normalize); ok && n.Out == m.Answer {
+			return true
+		}
+	}
+	return false
+}
+
+// Linears are the linear layers that ops run, each once, in the order in which
+// they first run. Tables of a relative attention are not among them.
+func Linears(ops []Op) []*LinearWeights {
+	var all []*LinearWeights
+	seen := make(map[*LinearWeights]bool)
+	for _, op := range ops {
+		if l, ok := op.(*Linear); ok && !seen[l.W] {
+			seen[l.W] = true
+			all = append(all, l.W)
+		}
+	}
+	return all
+}

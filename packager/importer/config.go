@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -24,63 +22,23 @@ const (
 	maxLabels      = 100_000
 )
 
-// axis is a size that tensors' shapes are made of.
-type axis int
-
-// The axes; the letters are those of package graph.
-const (
-	axisH axis = iota // hidden_size
-	axisF             // intermediate_size
-	axisV             // vocab_size
-	axisP             // max_position_embeddings
-	axisS             // type_vocab_size
-	axisL             // labels
-	axisTwo
-	axisCount
-)
-
-// size is a required integer of config.json.
-type size struct {
-	key string
-	max int64
-	dst func(c *config) *int
-}
-
-// configSizes lists them with bounds beyond any model of this kind: what is
-// larger is a mistake or an attack.
-func configSizes() map[string]size {
-	of := func(a axis) func(*config) *int { return func(c *config) *int { return &c.sizes[a] } }
-	list := []size{
-		{"hidden_size", 1 << 14, of(axisH)},
-		{"intermediate_size", 1 << 17, of(axisF)},
-		{"vocab_size", 1 << 22, of(axisV)},
-		{"max_position_embeddings", 1 << 20, of(axisP)},
-		{"type_vocab_size", 1 << 10, of(axisS)},
-		{"num_hidden_layers", 1 << 9, func(c *config) *int { return &c.layers }},
-		{"num_attention_heads", 1 << 10, func(c *config) *int { return &c.heads }},
-	}
-	byKey := make(map[string]size)
-	for _, z := range list {
-		byKey[z.key] = z
-	}
-	return byKey
-}
-
-// inertKeys are keys of config.json that do not change what the encoder
-// computes: training, generation, presentation and bookkeeping.
+// inertKeys are keys of config.json that do not change what an encoder
+// computes: training, generation, presentation and bookkeeping. An
+// architecture's own table comes before them.
 func inertKeys() map[string]bool {
 	keys := make(map[string]bool)
 	for key := range strings.FieldsSeq(`
-		attention_probs_dropout_prob bad_words_ids begin_suppress_tokens bos_token_id chunk_size_feed_forward
-		classifier_dropout decoder_start_token_id directionality diversity_penalty do_sample dtype early_stopping
+		attention_dropout attention_probs_dropout_prob bad_words_ids begin_suppress_tokens bos_token_id
+		chunk_size_feed_forward classifier_dropout classifier_dropout_prob cls_token_id decoder_start_token_id
+		directionality diversity_penalty do_sample dropout dtype early_stopping embedding_dropout
 		encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task
 		forced_bos_token_id forced_eos_token_id gradient_checkpointing hidden_dropout_prob initializer_range label2id
 		length_penalty max_length min_length no_repeat_ngram_size num_beam_groups num_beams num_return_sequences
 		output_attentions output_hidden_states output_past output_scores pad_token_id pooler_fc_size
-		pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type prefix problem_type
+		pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type prefix qa_dropout
 		remove_invalid_values repetition_penalty return_dict return_dict_in_generate
-		sbert_ce_default_activation_function sentence_transformers sep_token_id suppress_tokens task_specific_params
-		temperature tf_legacy_loss tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torch_dtype
+		sep_token_id seq_classif_dropout suppress_tokens task_specific_params
+		temperature tf_legacy_loss tie_encoder_decoder tokenizer_class top_k top_p torch_dtype
 		torchscript transformers_version typical_p use_bfloat16 use_cache cross_attention_hidden_size`) {
 		keys[key] = true
 	}
@@ -89,31 +47,35 @@ func inertKeys() map[string]bool {
 
 // config is a checked config.json.
 type config struct {
-	file  string
-	arch  *arch
-	head  head
-	sizes [axisCount]int
+	file string
+	arch *arch
+	head head
 
-	layers, heads int
-	act           graph.Activation
-	eps           float64
-	labels        []string // nil where the file declares none
-	numLabels     int      // 0 where the file declares none
+	values map[string]any // of the keys in the architecture's table, by their names there
+
+	labels     []string // nil where the file declares none
+	numLabels  int      // 0 where the file declares none, the number of labels after check
+	problem    graph.Problem
+	rankLinear bool // a cross-encoder's score is its logit
+	tied       bool // the decoder is the word table
 
 	modelType, architecture string
-	sizeKeys                map[string]size
+	keys                    map[string]*key // of the table, by their names in the file
 	inert                   map[string]bool
 	unknown                 string // the first key of that kind
 }
 
-// model is the graph without weights.
+// model is the graph without operations.
 func (c *config) model() *graph.Model {
-	s := &c.sizes
-	return &graph.Model{
-		Arch: c.arch.modelType, Task: c.head.task,
-		Hidden: s[axisH], Layers: c.layers, Heads: c.heads, Inner: s[axisF],
-		Vocab: s[axisV], MaxPositions: s[axisP], Types: s[axisS], Eps: float32(c.eps),
+	m := &graph.Model{
+		Arch: c.modelType, Task: c.head.task,
+		Hidden: c.num("hidden_size"), Layers: c.num("num_hidden_layers"), Heads: c.num("num_attention_heads"), Inner: c.num("intermediate_size"),
+		Vocab: c.num("vocab_size"), MaxPositions: c.num("max_position_embeddings"), Eps: float32(c.number("layer_norm_eps")),
 	}
+	if c.has("type_vocab_size") {
+		m.Types = c.num("type_vocab_size")
+	}
+	return m
 }
 
 // readConfig reads config.json of the folder's part sub.
@@ -129,19 +91,47 @@ func readConfig(f *folder, sub string) (*config, error) {
 	return parseConfig(name, data)
 }
 
-// parseConfig checks the text of a config.json.
+// parseConfig checks the text of a config.json: once for the architecture, and
+// once for what that architecture depends on.
 func parseConfig(name string, data []byte) (*config, error) {
-	c := &config{file: name, eps: 1e-12, sizeKeys: configSizes(), inert: inertKeys()}
+	c := &config{file: name, values: make(map[string]any), keys: make(map[string]*key), inert: inertKeys(), tied: true}
 	err := object(name, data, func(s *strictjson.Scanner) error {
+		return s.Object(func(key string) (err error) {
+			if key != "model_type" || null(s) {
+				return s.Skip()
+			}
+			c.modelType, err = s.String()
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.choose(); err != nil {
+		return nil, err
+	}
+	err = object(name, data, func(s *strictjson.Scanner) error {
 		return s.Object(func(key string) error { return c.member(s, key) })
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := c.check(); err != nil {
-		return nil, err
+	return c, c.check()
+}
+
+// choose picks the architecture.
+func (c *config) choose() error {
+	if c.modelType == "" {
+		return invalid(c.file, "model_type", "give the config.json of a transformer", "missing")
 	}
-	return c, nil
+	if c.arch = archOf(c.modelType); c.arch == nil {
+		return unsupported(c.file, "model_type", "known: "+strings.Join(archNames(), ", "), "unknown architecture %q", c.modelType)
+	}
+	for i := range c.arch.keys {
+		k := &c.arch.keys[i]
+		c.keys[k.name] = k
+	}
+	return nil
 }
 
 // member reads one key of config.json.
@@ -153,49 +143,41 @@ func (c *config) member(s *strictjson.Scanner, key string) error {
 	if kind == strictjson.Null {
 		return s.Null() // as if it were not there
 	}
-	if size, ok := c.sizeKeys[key]; ok {
-		return c.size(s, size)
+	if k, ok := c.keys[key]; ok {
+		v, err := k.read(c, s)
+		c.values[k.as] = v
+		return err
 	}
 	switch key {
-	case "model_type":
-		c.modelType, err = s.String()
 	case "architectures":
 		err = c.architectures(s)
-	case "hidden_act":
-		err = c.activation(s)
 	case "position_embedding_type":
 		err = exactly(s, c.file, key, "absolute")
-	case "layer_norm_eps":
-		err = c.epsilon(s)
 	case "num_labels":
 		err = c.countLabels(s)
 	case "id2label":
 		err = c.id2label(s)
+	case "problem_type":
+		err = c.problemType(s)
+	case "tie_word_embeddings":
+		c.tied, err = s.Bool()
+	case "sentence_transformers":
+		err = s.Object(func(key string) error { return c.crossEncoder(s, key) })
+	case "sbert_ce_default_activation_function":
+		err = c.crossEncoder(s, "activation_fn")
 	case "is_decoder", "add_cross_attention", "is_encoder_decoder":
 		err = c.mustBeFalse(s, key)
 	case "pruned_heads":
 		err = c.empty(s, key)
+	case "model_type":
+		err = s.Skip()
 	default:
-		if !strings.HasPrefix(key, "_") && !c.inert[key] {
-			c.unknown = cmp.Or(c.unknown, key) // an unknown model_type, which may follow, is the better message
+		if !strings.HasPrefix(key, "_") && !c.inert[key] && !c.arch.inert(key) {
+			c.unknown = cmp.Or(c.unknown, key) // something wrong that follows is the better message
 		}
 		err = s.Skip()
 	}
 	return err
-}
-
-// size reads one of the required integers.
-func (c *config) size(s *strictjson.Scanner, z size) error {
-	off := s.Offset()
-	n, err := s.Int()
-	if err != nil {
-		return err
-	}
-	if n < 1 || n > z.max {
-		return s.Errorf(off, "%d is outside 1 to %d", n, z.max)
-	}
-	*z.dst(c) = int(n)
-	return nil
 }
 
 // architectures reads the list of class names, which may have one entry.
@@ -210,25 +192,40 @@ func (c *config) architectures(s *strictjson.Scanner) error {
 	})
 }
 
-// activation reads hidden_act.
-func (c *config) activation(s *strictjson.Scanner) error {
+// problemType reads what a classifier was trained for.
+func (c *config) problemType(s *strictjson.Scanner) error {
 	name, err := s.String()
 	if err != nil {
 		return err
 	}
 	switch name {
-	case "gelu", "gelu_python":
-		c.act = graph.Gelu
-	case "gelu_new", "gelu_fast", "gelu_pytorch_tanh":
-		c.act = graph.GeluTanh
-	case "relu":
-		c.act = graph.Relu
-	case "silu", "swish":
-		c.act = graph.Silu
-	case "tanh":
-		c.act = graph.Tanh
+	case "single_label_classification":
+		c.problem = graph.SingleLabel
+	case "multi_label_classification":
+		c.problem = graph.MultiLabel
+	case "regression":
+		c.problem = graph.Regression
 	default:
-		return unsupported(c.file, "hidden_act", "known are gelu, gelu_new, relu, silu and tanh", "unknown activation %q", name)
+		return unsupported(c.file, "problem_type", "known are single_label_classification, multi_label_classification and regression", "unknown value %q", name)
+	}
+	return nil
+}
+
+// crossEncoder reads what sentence-transformers notes about the score of a pair.
+func (c *config) crossEncoder(s *strictjson.Scanner, key string) error {
+	if key != "activation_fn" || null(s) {
+		return s.Skip()
+	}
+	class, err := s.String()
+	if err != nil {
+		return err
+	}
+	switch class {
+	case "torch.nn.modules.linear.Identity":
+		c.rankLinear = true
+	case "torch.nn.modules.activation.Sigmoid":
+	default:
+		return unsupported(c.file, key, "known are Identity and Sigmoid", "unknown function %q", class)
 	}
 	return nil
 }
@@ -247,17 +244,6 @@ func (c *config) empty(s *strictjson.Scanner, key string) error {
 	return s.Object(func(string) error {
 		return unsupported(c.file, key, "save the model after pruning", "not empty")
 	})
-}
-
-// epsilon reads layer_norm_eps.
-func (c *config) epsilon(s *strictjson.Scanner) error {
-	off := s.Offset()
-	eps, err := s.Float()
-	if err == nil && !(eps > 1e-30 && eps <= 1) {
-		return s.Errorf(off, "%g is outside 1e-30 to 1", eps)
-	}
-	c.eps = eps
-	return err
 }
 
 // countLabels reads num_labels.
@@ -302,27 +288,28 @@ func (c *config) id2label(s *strictjson.Scanner) error {
 	return nil
 }
 
-// check compares the values with each other and picks the architecture.
+// check compares the values with each other and picks the head.
 func (c *config) check() error {
-	if c.modelType == "" {
-		return invalid(c.file, "model_type", "give the config.json of a transformer", "missing")
-	}
-	if c.arch = archOf(c.modelType); c.arch == nil {
-		return unsupported(c.file, "model_type", "known: "+strings.Join(archNames(), ", "), "unknown architecture %q", c.modelType)
-	}
 	if c.unknown != "" {
 		return unsupported(c.file, c.unknown, "remove the key if the model does not depend on it", "an unknown key that may change the result")
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.sizeKeys)) {
-		if *c.sizeKeys[key].dst(c) == 0 {
-			return c.missing(key)
+	for i := range c.arch.keys {
+		k := &c.arch.keys[i]
+		if c.has(k.as) {
+			continue
 		}
+		if k.absent == nil {
+			return invalid(c.file, k.name, "take config.json from where the weights came from", "missing")
+		}
+		c.values[k.as] = k.absent
 	}
-	if c.act == 0 {
-		return c.missing("hidden_act")
+	if err := c.checkHeads(); err != nil {
+		return err
 	}
-	if c.sizes[axisH]%c.heads != 0 {
-		return invalid(c.file, "num_attention_heads", "", "%d heads do not divide hidden_size %d", c.heads, c.sizes[axisH])
+	if c.arch.check != nil {
+		if err := c.arch.check(c); err != nil {
+			return err
+		}
 	}
 	head, ok := c.arch.heads[c.architecture]
 	if !ok {
@@ -332,13 +319,30 @@ func (c *config) check() error {
 	return c.checkLabels()
 }
 
-// missing is the error for a required key that is not there.
-func (c *config) missing(key string) error {
-	return invalid(c.file, key, "take config.json from where the weights came from", "missing")
+// checkHeads wants whole columns for every head.
+func (c *config) checkHeads() error {
+	width, heads := "hidden_size", c.num("num_attention_heads")
+	if c.arch.width != nil {
+		width = c.arch.width(c)
+	}
+	if c.num(width)%heads == 0 {
+		return nil
+	}
+	return invalid(c.file, c.nameOf("num_attention_heads"), "", "%d heads do not divide %s %d", heads, c.nameOf(width), c.num(width))
+}
+
+// nameOf is the name in the file of a key that the tables call as.
+func (c *config) nameOf(as string) string {
+	for i := range c.arch.keys {
+		if k := &c.arch.keys[i]; k.as == as {
+			return k.name
+		}
+	}
+	return as
 }
 
 // checkLabels fills in what transformers takes where nothing is declared: two
-// labels, called LABEL_0 and LABEL_1.
+// labels, called LABEL_0 and LABEL_1; and, for a problem, what its pipeline does.
 func (c *config) checkLabels() error {
 	n := c.numLabels
 	switch {
@@ -349,7 +353,7 @@ func (c *config) checkLabels() error {
 	case n == 0:
 		n = 2
 	}
-	c.sizes[axisL], c.sizes[axisTwo] = n, 2
+	c.numLabels = n
 	if !c.head.labels {
 		c.labels = nil
 		return nil
@@ -359,6 +363,14 @@ func (c *config) checkLabels() error {
 	}
 	for i := len(c.labels); i < n; i++ {
 		c.labels = append(c.labels, fmt.Sprintf("LABEL_%d", i))
+	}
+	switch {
+	case c.head.task != graph.TaskClassify:
+		c.problem = 0
+	case c.problem == 0 && n == 1:
+		c.problem = graph.MultiLabel // one label: the sigmoid of its logit
+	case c.problem == 0:
+		c.problem = graph.SingleLabel
 	}
 	return nil
 }

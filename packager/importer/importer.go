@@ -3,10 +3,11 @@
 // is one that it knows, every tensor is expected and of the expected shape, and
 // every weight is a finite number.
 //
-//	config.json ----------------> sizes, activation, head     (config.go)
-//	modules.json, 1_Pooling/ ---> pooling, normalise, length  (modules.go)
-//	*.safetensors --------------> weights, by the table of the architecture
-//	                              (arch.go: one page each; weights.go binds them)
+//	config.json ----------------> sizes, activation, head     (config.go, keys.go)
+//	modules.json, 1_Pooling/ ---> pooling, dense, normalise   (modules.go, dense.go)
+//	*.safetensors --------------> operations and weights, by the table of the
+//	                              architecture (arch.go; bert.go and its kin are a
+//	                              page each; build.go appends, weights.go binds)
 //	tokenizer.json -------------> formats/tokenizer
 //
 // Folders are read in the layout of Hugging Face with the modules of
@@ -140,6 +141,11 @@ func fsFolder(fsys fs.FS, name string) *folder {
 // open reads every part of a model and puts them together. The folder's used
 // files and the description of the weights are left in the contents.
 func open(ctx context.Context, f *folder) (*graph.Model, *contents, error) {
+	return openWith(ctx, f, readTokenizer)
+}
+
+// openWith is open with a choice of how the tokenizer is read.
+func openWith(ctx context.Context, f *folder, readTokenizer func(*folder, *pipeline, *graph.Model, *contents) error) (*graph.Model, *contents, error) {
 	p, err := readModules(f)
 	if err != nil {
 		return nil, nil, err
@@ -148,8 +154,8 @@ func open(ctx context.Context, f *folder) (*graph.Model, *contents, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if p.width != 0 && p.width != cfg.sizes[axisH] {
-		return nil, nil, invalid(p.poolFile, p.widthKey, "", "%d, but hidden_size is %d", p.width, cfg.sizes[axisH])
+	if p.present {
+		cfg.head = head{task: graph.TaskEncode} // a sentence vector needs no other head
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -157,13 +163,18 @@ func open(ctx context.Context, f *folder) (*graph.Model, *contents, error) {
 	m := cfg.model()
 	m.Name = f.name
 	c := &contents{config: cfg}
-	if err := readTokenizer(f, p, m, c); err != nil {
-		return nil, nil, err
-	}
 	if err := readWeights(ctx, f, p.sub, cfg, m, c); err != nil {
 		return nil, nil, err
 	}
-	p.finish(m)
+	if err := p.finish(ctx, f, m); err != nil {
+		return nil, nil, err
+	}
+	if err := m.Check(); err != nil {
+		return nil, nil, &Error{File: cfg.file, Problem: "the parts do not fit", Err: err}
+	}
+	if err := readTokenizer(f, p, m, c); err != nil {
+		return nil, nil, err
+	}
 	c.files = f.used
 	m.Source = f.digest()
 	return m, c, nil

@@ -134,12 +134,15 @@ func TestSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Task != graph.TaskEmbed || m.Pool != graph.PoolMean || !m.Normalize || m.MaxTokens != 6 || m.Head != nil || m.Name != "small" {
-		t.Errorf("task %s, pool %v, normalize %v, %d tokens, head %v", m.Task, m.Pool, m.Normalize, m.MaxTokens, m.Head)
+	if m.Task != graph.TaskEmbed || m.Pooling() != graph.PoolMean || !m.Normalized() || m.MaxTokens != 6 || m.Head != nil || m.Name != "small" {
+		t.Errorf("task %s, pool %v, normalize %v, %d tokens, head %v", m.Task, m.Pooling(), m.Normalized(), m.MaxTokens, m.Head)
 	}
-	b := m.Blocks[0]
-	if b.FFNIn.In != 4 || b.FFNIn.Out != 6 || len(b.FFNIn.Weight) != 24 || b.Act != graph.Gelu || b.FFNNorm.Eps != 1e-12 {
-		t.Errorf("block is %+v", b)
+	in, ok := m.Ops[8].(*graph.Linear)
+	if !ok || in.W.Name != "blocks.0.ffn_in" || in.W.In != 4 || in.W.Out != 6 || len(in.W.Weight) != 24 || in.Act != graph.Gelu {
+		t.Errorf("the feed-forward is %+v", in)
+	}
+	if norm := m.Ops[1].(*graph.Norm); norm.W.Eps != 1e-12 || norm.W.Name != "embed.norm" {
+		t.Errorf("the first norm is %+v", norm.W)
 	}
 	if _, err := m.Reference().Embed("a b"); err != nil {
 		t.Error(err)
@@ -237,7 +240,6 @@ func TestRefused(t *testing.T) {
 		{configName, `"hidden_act": "gelu"`, `"hidden_act": "mish"`, `unknown activation "mish"`, true},
 		{configName, `"position_embedding_type": "absolute"`, `"position_embedding_type": "relative_key"`, `"relative_key"`, true},
 		{configName, `"BertModel"`, `"BertForFun"`, `"BertForFun"`, true},
-		{configName, `"BertModel"`, `"BertForSequenceClassification"`, "pooler.dense.weight: the tensor is missing", false},
 		{configName, `{`, `{"rope_theta": 1,`, "rope_theta: an unknown key", true},
 		{configName, `{`, `{"is_decoder": true,`, "is_decoder: true", true},
 		{configName, `{`, `{"pruned_heads": {"0": [1]},`, "pruned_heads", true},
@@ -246,11 +248,12 @@ func TestRefused(t *testing.T) {
 		{configName, `{`, `{"task_specific_params": ` + strings.Repeat("[", 40), "nested", false},
 		{configName, `"vocab_size": 11`, `"vocab_size": 12`, "shape [11 4], config.json says [12 4]", false},
 		{configName, `"intermediate_size": 6`, `"intermediate_size": 7`, "intermediate.dense.weight: shape [6 4]", false},
-		{"modules.json", "models.Normalize", "models.Dense", `type "sentence_transformers.models.Dense"`, true},
+		{"modules.json", "models.Normalize", "models.Dense", "2_Normalize/config.json", false},
+		{"modules.json", "models.Normalize", "models.CNN", `type "sentence_transformers.models.CNN"`, true},
 		{"modules.json", `"idx":1`, `"idx":2`, "idx: 2 in place 1", false},
 		{"modules.json", `"path":"1_Pooling"`, `"path":"../1_Pooling"`, "leaves the folder", false},
 		{"modules.json", `"path":"1_Pooling"`, `"path":"9_Pooling"`, "9_Pooling/config.json", false},
-		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode_max_tokens":true`, `mode "max"`, true},
+		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode_mean_sqrt_len_tokens":true`, `mode "mean_sqrt_len_tokens"`, true},
 		{"1_Pooling/config.json", `"pooling_mode_cls_token":false`, `"pooling_mode_cls_token":true`, `mode "cls+mean"`, true},
 		{"1_Pooling/config.json", `:4`, `:5`, "5, but hidden_size is 4", false},
 		{"1_Pooling/config.json", `{`, `{"weights":1,`, "unknown key", true},
@@ -325,7 +328,7 @@ func TestHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Task != graph.TaskClassify || m.Head.Dense.Out != 3 || m.Head.Pooler.In != 4 || m.Pool != graph.PoolNone {
+	if m.Task != graph.TaskClassify || m.Dim() != 3 || m.Values[m.Pooler].Cols != 4 || m.Pooling() != graph.PoolNone || m.Head.Problem != graph.SingleLabel {
 		t.Errorf("task %s, head %+v", m.Task, m.Head)
 	}
 	if diff := cmp.Diff([]string{"x", "y", "z"}, m.Head.Labels); diff != "" {
@@ -333,6 +336,13 @@ func TestHead(t *testing.T) {
 	}
 	if _, err := m.Reference().Embed("a"); err == nil || !strings.Contains(err.Error(), "no pooling") {
 		t.Errorf("embed: got %v", err)
+	}
+	delete(w, "bert.pooler.dense.weight")
+	delete(w, "bert.pooler.dense.bias")
+	bare := edit(t, folder, configName, "{", "{")
+	bare["model.safetensors"] = &fstest.MapFile{Data: store(w)}
+	if _, err := OpenFS(context.Background(), bare, "bad"); err == nil || !strings.Contains(err.Error(), "bert.pooler.dense.weight: the tensor is missing") {
+		t.Errorf("without a pooler: got %v", err)
 	}
 	two := edit(t, folder, configName, `,"2":"z"`, "")
 	if _, err := OpenFS(context.Background(), two, "bad"); err == nil || !strings.Contains(err.Error(), "classifier.weight: shape [3 4]") {

@@ -109,11 +109,11 @@ func inspectFolder(ctx context.Context, dir string) (*Description, error) {
 func (c *config) info(m *graph.Model) *ModelInfo {
 	i := &ModelInfo{
 		Arch: m.Arch, Class: c.architecture, Task: m.Task, Layers: m.Layers, Hidden: m.Hidden, Heads: m.Heads,
-		Inner: m.Inner, Vocab: m.Vocab, MaxPositions: m.MaxPositions, Types: m.Types, Activation: c.act.String(), Eps: c.eps,
-		Labels: c.labels, Normalize: m.Normalize, MaxTokens: m.MaxTokens, Prefix: m.Prefix,
+		Inner: m.Inner, Vocab: m.Vocab, MaxPositions: m.MaxPositions, Types: m.Types, Activation: c.act("hidden_act").String(),
+		Eps: c.number("layer_norm_eps"), Labels: c.labels, Normalize: m.Normalized(), MaxTokens: m.MaxTokens, Prefix: m.Prefix,
 	}
-	if m.Pool != graph.PoolNone {
-		i.Pooling = m.Pool.String()
+	if how := m.Pooling(); how != graph.PoolNone {
+		i.Pooling = how.String()
 	}
 	if m.Source != [32]byte{} {
 		i.Source = hex.EncodeToString(m.Source[:])

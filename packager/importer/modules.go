@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"path"
@@ -18,14 +19,18 @@ const (
 	sentencesName = "sentence_bert_config.json"
 )
 
+// maxModules bounds the list in modules.json.
+const maxModules = 16
+
 // pipeline is what modules.json and the modules' own files say: a transformer,
-// a pooling, perhaps a normalisation. Its zero value is a folder without them.
+// a pooling, and what follows it. Its zero value is a folder without them.
 type pipeline struct {
 	present   bool
 	sub       string // folder of the transformer, "" for the model's own
 	pool      graph.Pooling
-	normalize bool
+	after     []module // dense layers and normalisations, in order
 	prefix    string
+	prompts   map[string]string
 	maxTokens int // 0 where not said
 
 	width              int // of the vectors that pooling expects; 0 where not said
@@ -36,7 +41,8 @@ type pipeline struct {
 // module is one entry of modules.json.
 type module struct{ path, kind, class string }
 
-// readModules reads everything of sentence-transformers in the folder.
+// readModules reads everything of sentence-transformers in the folder but the
+// weights of dense layers.
 func readModules(f *folder) (*pipeline, error) {
 	p := &pipeline{includePrompt: true}
 	data, ok, err := f.readIfThere(modulesName, maxConfig)
@@ -48,40 +54,55 @@ func readModules(f *folder) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.order(modules); err != nil {
+	if err := order(modules); err != nil {
 		return nil, err
 	}
-	p.sub = modules[0].path
+	p.sub, p.after = modules[0].path, modules[2:]
 	if err := p.readPooling(f, modules[1].path); err != nil {
 		return nil, err
 	}
-	p.normalize = len(modules) == 3
 	if err := p.readSentences(f); err != nil {
 		return nil, err
 	}
 	return p, p.readPrompts(f)
 }
 
-// finish puts the pipeline's part into the model. A model with a pipeline
+// finish appends the pipeline's part to the model. A model with a pipeline
 // embeds, whatever head its checkpoint has.
-func (p *pipeline) finish(m *graph.Model) {
+func (p *pipeline) finish(ctx context.Context, f *folder, m *graph.Model) error {
 	if !p.present {
-		return
+		return nil
+	}
+	if p.width != 0 && p.width != m.Hidden {
+		return invalid(p.poolFile, p.widthKey, "", "%d, but hidden_size is %d", p.width, m.Hidden)
 	}
 	m.Task, m.Head = graph.TaskEmbed, nil
-	m.Pool, m.Normalize, m.Prefix = p.pool, p.normalize, p.prefix
+	m.Prefix, m.Prompts = p.prefix, p.prompts
+	m.Pooled = m.Pool(m.Last, p.pool)
+	m.Answer = m.Pooled
+	for i, mod := range p.after {
+		if mod.kind == "Normalize" {
+			m.Answer = m.Normalize(m.Answer)
+			continue
+		}
+		if err := readDense(ctx, f, mod.path, fmt.Sprintf("dense.%d", i), m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// order checks that the modules are transformer, pooling and at most normalise.
-func (p *pipeline) order(modules []module) error {
-	want := []string{"Transformer", "Pooling", "Normalize"}
+// order checks that the modules are transformer and pooling, then dense layers
+// and normalisations.
+func order(modules []module) error {
 	if len(modules) < 2 {
 		return unsupported(modulesName, "", "a transformer and a pooling make an embedding", "%d modules", len(modules))
 	}
 	for i, m := range modules {
-		if i >= len(want) || m.kind != want[i] {
-			return unsupported(modulesName, fmt.Sprintf("module %d", i), "known are Transformer, Pooling and Normalize, in this order", "type %q", m.class)
+		if i == 0 && m.kind == "Transformer" || i == 1 && m.kind == "Pooling" || i > 1 && i < maxModules && (m.kind == "Normalize" || m.kind == "Dense") {
+			continue
 		}
+		return unsupported(modulesName, fmt.Sprintf("module %d", i), "known are Transformer, Pooling, then Dense and Normalize", "type %q", m.class)
 	}
 	return nil
 }
@@ -144,6 +165,8 @@ func moduleKind(class string) string {
 		return "Pooling"
 	case "sentence_transformers.models.Normalize", "sentence_transformers.sentence_transformer.modules.normalize.Normalize":
 		return "Normalize"
+	case "sentence_transformers.models.Dense", "sentence_transformers.base.modules.dense.Dense":
+		return "Dense"
 	}
 	return ""
 }
@@ -163,11 +186,13 @@ func (p *pipeline) readPooling(f *folder, dir string) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Equal(modes, []string{"mean"}) {
-		return unsupported(p.poolFile, "pooling_mode", "known is mean", "mode %q", strings.Join(modes, "+"))
+	for how := graph.PoolMean; how <= graph.PoolWeighted; how++ {
+		if slices.Equal(modes, []string{how.String()}) {
+			p.pool = how
+			return nil
+		}
 	}
-	p.pool = graph.PoolMean
-	return nil
+	return unsupported(p.poolFile, "pooling_mode", "known are mean, cls, max, lasttoken and weightedmean, one at a time", "mode %q", strings.Join(modes, "+"))
 }
 
 // poolingMember reads one key of it and collects the modes that are on.
@@ -196,9 +221,24 @@ func (p *pipeline) poolingMember(s *strictjson.Scanner, key string, modes *[]str
 	}
 	on, err := s.Bool()
 	if on {
-		*modes = append(*modes, strings.TrimSuffix(strings.TrimSuffix(mode, "s"), "_token"))
+		*modes = append(*modes, modeOf(mode))
 	}
 	return err
+}
+
+// modeOf is the name that version 5 has for a flag of the classic layout.
+func modeOf(flag string) string {
+	switch flag {
+	case "cls_token":
+		return "cls"
+	case "max_tokens":
+		return "max"
+	case "mean_tokens":
+		return "mean"
+	case "weightedmean_tokens":
+		return "weightedmean"
+	}
+	return flag // lasttoken, or one that is not known
 }
 
 // readSentences reads sentence_bert_config.json, which may be absent.
@@ -314,8 +354,9 @@ func (p *pipeline) readPrompts(f *folder) error {
 	return p.choose(prompts, chosen)
 }
 
-// choose sets the prefix.
+// choose keeps the prompts and sets the prefix.
 func (p *pipeline) choose(prompts map[string]string, name string) error {
+	p.prompts = prompts
 	if name == "" {
 		return nil
 	}

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,74 +70,6 @@ func openModel(t *testing.T, dir string) *graph.Model {
 		t.Fatal(err)
 	}
 	return m
-}
-
-// TestFixtures compares every BERT fixture with its golden file: token ids,
-// token types, all hidden states and, where it embeds, the embedding.
-func TestFixtures(t *testing.T) {
-	for _, name := range []string{
-		"bert-embed", "bert-dtype-f32", "bert-dtype-f16", "bert-dtype-bf16", "bert-act-gelu-new", "bert-act-relu", "bert-act-silu",
-		"bert-cross-encoder", "bert-masked-lm", "bert-names-no-prefix", "bert-names-pretraining", "bert-names-wrapped",
-		"bert-question-answering", "bert-sequence-classification", "bert-teacher-sharded", "bert-token-classification",
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := shared(t, "fixtures", name)
-			var g struct {
-				MaxLength int `json:"max_length"`
-				Cases     []struct {
-					Text  any     `json:"text"`
-					IDs   []int32 `json:"input_ids"`
-					Types []int32 `json:"token_type_ids"`
-				} `json:"cases"`
-			}
-			file := readGolden(t, filepath.Join(dir, "golden"), &g)
-			m := openModel(t, dir)
-			hidden, embedding := 0.0, 0.0
-			for i, c := range g.Cases {
-				if text, ok := c.Text.(string); ok {
-					if diff := cmp.Diff(c.IDs, m.Tokenizer.AppendIDs(nil, text, g.MaxLength)); diff != "" {
-						t.Errorf("ids of %q: %s", text, diff)
-					}
-				}
-				states, err := m.Reference().Hidden(c.IDs, c.Types, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				hidden = max(hidden, worst(t, states[len(states)-1], floats(t, file, fmt.Sprintf("%d.last_hidden_state", i))))
-				for l, s := range states {
-					if want := floats(t, file, fmt.Sprintf("%d.hidden.%d", i, l)); want != nil {
-						hidden = max(hidden, worst(t, s, want))
-					}
-				}
-				if want := floats(t, file, fmt.Sprintf("%d.embedding", i)); want != nil {
-					got, err := m.Reference().Embed(c.Text.(string))
-					if err != nil {
-						t.Fatal(err)
-					}
-					embedding = max(embedding, worst(t, got, want))
-				} else if m.Task == graph.TaskEmbed {
-					t.Errorf("case %d has no embedding", i)
-				}
-			}
-			t.Logf("%d cases: hidden states %.1e, embeddings %.1e", len(g.Cases), hidden, embedding)
-			if !(hidden <= 2e-5) || !(embedding <= 1e-5) {
-				t.Errorf("hidden states differ by %.1e, embeddings by %.1e", hidden, embedding)
-			}
-		})
-	}
-}
-
-// TestRefusedFixtures: what is not implemented yet is refused by name.
-func TestRefusedFixtures(t *testing.T) {
-	for name, want := range map[string]string{
-		"bert-embed-cls-dense": "Dense", "bert-embed-cls-dense-classic": "Dense", "bert-embed-max-pool": `mode "max"`,
-		"distilbert-embed": "distilbert", "bert-names-gamma-beta": "model.safetensors",
-	} {
-		_, err := Open(context.Background(), shared(t, "fixtures", name))
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q", name, err, want)
-		}
-	}
 }
 
 // TestMiniEmbed compares the built-in model with its golden file.

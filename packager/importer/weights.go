@@ -25,7 +25,7 @@ type TensorInfo struct {
 }
 
 // readWeights opens the weights of the folder's part sub, compares every
-// tensor with the architecture's table, and only then fills m.
+// tensor with what the architecture's table asks for, and only then fills m.
 func readWeights(ctx context.Context, f *folder, sub string, cfg *config, m *graph.Model, c *contents) error {
 	file, err := f.weights(sub)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -36,11 +36,14 @@ func readWeights(ctx context.Context, f *folder, sub string, cfg *config, m *gra
 		return err
 	}
 	defer file.Close()
-	b := &binder{cfg: cfg, file: file, fileName: path.Join(sub, safetensors.SingleName), left: make(map[string]bool)}
-	if err := b.bind(); err != nil {
+	b := newBinder(file, path.Join(sub, safetensors.SingleName))
+	if err := b.findPrefix(cfg.arch); err != nil {
 		return err
 	}
-	if err := b.load(ctx, m); err != nil {
+	if err := b.model(cfg, m); err != nil {
+		return err
+	}
+	if err := b.load(ctx); err != nil {
 		return err
 	}
 	c.tensors, c.unused = describe(file), b.unused
@@ -60,127 +63,135 @@ func describe(file *safetensors.File) []TensorInfo {
 	return list
 }
 
-// binder pairs the tensors of a file with the parameters of an architecture.
+// binder pairs the tensors of a file with what a model asks for. After the first
+// error it only keeps that.
 type binder struct {
-	cfg      *config
 	file     *safetensors.File
 	fileName string
 	outer    string // prefix of every name
 	encoder  string // prefix of the encoder's names
+	prefix   string // of the names that are asked for at present
 	left     map[string]bool
 	bound    []binding
+	then     []func()
 	unused   []string
+	err      error
 }
 
-// binding is a tensor whose dtype and shape are right for its parameter.
+// binding is a tensor whose dtype and shape are right, and where its values go.
 type binding struct {
-	param
-	layer int
-	view  tensor.View
+	view tensor.View
+	to   *[]float32
 }
 
-// bind pairs everything, or says what is missing, misshapen or unexpected.
-func (b *binder) bind() error {
-	for _, name := range b.file.Names() {
+func newBinder(file *safetensors.File, name string) *binder {
+	b := &binder{file: file, fileName: name, left: make(map[string]bool)}
+	for _, name := range file.Names() {
 		b.left[name] = true
 	}
-	if len(b.left) == 0 {
-		return invalid(b.fileName, "", "", "holds no tensors")
-	}
-	if err := b.findPrefix(); err != nil {
-		return err
-	}
-	a, h := b.cfg.arch, b.cfg.head
-	if err := b.all(b.encoder, a.encoder, 0, true); err != nil {
-		return err
-	}
-	for i := range b.cfg.layers {
-		if err := b.all(b.encoder, a.layer, i, true); err != nil {
-			return err
-		}
-	}
-	if err := b.all(b.encoder, a.pooler, 0, h.pooler); err != nil {
-		return err
-	}
-	if err := b.all(b.outer, h.params, 0, true); err != nil {
-		return err
-	}
-	if err := b.all(b.outer, h.optional, 0, false); err != nil {
-		return err
-	}
-	for _, name := range a.buffers {
-		if b.left[b.encoder+name] {
-			delete(b.left, b.encoder+name)
-			b.unused = append(b.unused, b.encoder+name)
-		}
-	}
-	return b.unexpected()
+	return b
 }
 
 // findPrefix looks where the encoder's names start.
-func (b *binder) findPrefix() error {
-	found := 0
-	for _, outer := range b.cfg.arch.outer {
-		for _, root := range []string{b.cfg.arch.root, ""} {
-			if b.left[outer+root+b.cfg.arch.probe] {
-				b.outer, b.encoder = outer, outer+root
-				found++
+func (b *binder) findPrefix(a *arch) error {
+	if len(b.left) == 0 {
+		return invalid(b.fileName, "", "", "holds no tensors")
+	}
+	found := make(map[string]bool)
+	for _, outer := range []string{"", "model.", "module."} {
+		for _, root := range []string{a.root, ""} {
+			if encoder := outer + root; b.left[encoder+a.probe] && !found[encoder] {
+				b.outer, b.encoder = outer, encoder
+				found[encoder] = true
 			}
 		}
 	}
-	switch found {
+	switch len(found) {
 	case 0:
-		return invalid(b.fileName, b.cfg.arch.probe, "is this the checkpoint of another architecture?", "no such tensor, with or without the prefix %q", b.cfg.arch.root)
+		return invalid(b.fileName, a.probe, "is this the checkpoint of another architecture?", "no such tensor, with or without the prefix %q", a.root)
 	case 1:
 		return nil
 	}
-	return invalid(b.fileName, b.cfg.arch.probe, "", "comes under more than one prefix")
+	return invalid(b.fileName, a.probe, "", "comes under more than one prefix")
 }
 
-// all binds a list of parameters, which may be absent when not required.
-func (b *binder) all(prefix string, list []param, layer int, required bool) error {
-	for _, p := range list {
-		p.name = prefix + strings.Replace(p.name, "#", strconv.Itoa(layer), 1)
-		if p.old != "" {
-			p.old = prefix + strings.Replace(p.old, "#", strconv.Itoa(layer), 1)
-		}
-		if err := b.one(p, layer, required); err != nil {
-			return err
+// model appends the operations of the architecture and its head to m, and pairs
+// every tensor, or says what is missing, misshapen or unexpected.
+func (b *binder) model(cfg *config, m *graph.Model) error {
+	g := &build{config: cfg, m: m, binder: b, hidden: m.Hidden, layers: m.Layers, seen: make(map[string]any)}
+	b.prefix = b.encoder
+	cfg.arch.encoder(g)
+	for _, name := range cfg.arch.spare {
+		b.spare(name)
+	}
+	b.prefix = b.outer
+	m.Answer = m.Last
+	if cfg.head.build != nil {
+		cfg.head.build(g)
+		m.Head = &graph.Head{Task: cfg.head.task, Labels: cfg.labels, Problem: cfg.problem,
+			RankSigmoid: cfg.head.task == graph.TaskClassify && cfg.numLabels == 1 && !cfg.rankLinear}
+	} else {
+		for _, name := range cfg.arch.extra {
+			b.spare(name)
 		}
 	}
-	return nil
+	for _, name := range cfg.head.spare {
+		b.spare(name)
+	}
+	if b.err == nil {
+		b.err = b.unexpected(cfg)
+	}
+	return b.err
 }
 
-// one binds a parameter whose names are complete.
-func (b *binder) one(p param, layer int, required bool) error {
-	v, ok := b.file.Tensor(p.name)
-	if !ok && p.old != "" {
-		v, ok = b.file.Tensor(p.old)
+// want asks for the tensor of the first of names that exists; its values will go
+// to to. Without a to it is only compared.
+func (b *binder) want(to *[]float32, names []string, shape ...int) {
+	if b.err != nil {
+		return
 	}
-	if !ok {
-		if required {
-			return invalid(b.fileName, p.name, "the checkpoint is incomplete or config.json belongs to another one", "the tensor is missing")
+	for _, name := range names {
+		if v, ok := b.file.Tensor(b.prefix + name); ok && b.left[v.Name] {
+			delete(b.left, v.Name)
+			b.err = b.fits(v, shape)
+			b.bound = append(b.bound, binding{v, to})
+			return
 		}
-		return nil
 	}
-	delete(b.left, v.Name)
-	if err := b.fits(p, v); err != nil {
-		return err
+	b.missing(b.prefix + names[0])
+}
+
+// missing is the error for a tensor that is not there.
+func (b *binder) missing(name string) {
+	if b.err == nil {
+		b.err = invalid(b.fileName, name, "the checkpoint is incomplete or config.json belongs to another one", "the tensor is missing")
 	}
-	b.bound = append(b.bound, binding{p, layer, v})
-	return nil
+}
+
+// exists reports whether there is a tensor that may be asked for.
+func (b *binder) exists(name string) bool { return b.left[b.prefix+name] }
+
+// after runs f when all tensors have their values.
+func (b *binder) after(f func()) { b.then = append(b.then, f) }
+
+// spare lets tensors be that nothing needs: the one called name or, where name
+// ends with a dot, all that start with it.
+func (b *binder) spare(name string) {
+	name = b.prefix + name
+	for _, n := range b.file.Names() {
+		if b.left[n] && (n == name || strings.HasSuffix(name, ".") && strings.HasPrefix(n, name)) {
+			delete(b.left, n)
+			b.unused = append(b.unused, n)
+		}
+	}
 }
 
 // fits checks element type and shape.
-func (b *binder) fits(p param, v tensor.View) error {
+func (b *binder) fits(v tensor.View, want []int) error {
 	switch v.DType {
 	case tensor.F32, tensor.F16, tensor.BF16, tensor.F64:
 	default:
 		return unsupported(b.fileName, v.Name, "F32, F16, BF16 and F64 weights can be imported", "the tensor is %v", v.DType)
-	}
-	want := make([]int, len(p.shape))
-	for i, a := range p.shape {
-		want[i] = b.cfg.sizes[a]
 	}
 	if slices.Equal(want, v.Shape) {
 		return nil
@@ -193,23 +204,22 @@ func (b *binder) fits(p param, v tensor.View) error {
 }
 
 // unexpected refuses tensors that no table names.
-func (b *binder) unexpected() error {
+func (b *binder) unexpected(cfg *config) error {
 	for _, name := range b.file.Names() {
 		if !b.left[name] {
 			continue
 		}
-		if layer, ok := b.layerOf(name); ok && layer >= b.cfg.layers {
+		if layer, ok := b.layerOf(cfg.arch.stem, name); ok && layer >= cfg.num("num_hidden_layers") {
 			return invalid(b.fileName, name, "config.json belongs to another checkpoint",
-				"a tensor of layer %d, but num_hidden_layers is %d", layer, b.cfg.layers)
+				"a tensor of layer %d, but num_hidden_layers is %d", layer, cfg.num("num_hidden_layers"))
 		}
-		return unsupported(b.fileName, name, fmt.Sprintf("%s of class %q has no such tensor", b.cfg.modelType, b.cfg.architecture), "an unexpected tensor")
+		return unsupported(b.fileName, name, fmt.Sprintf("%s of class %q has no such tensor", cfg.modelType, cfg.architecture), "an unexpected tensor")
 	}
 	return nil
 }
 
 // layerOf is the number of the layer that an encoder tensor belongs to.
-func (b *binder) layerOf(name string) (int, bool) {
-	stem, _, _ := strings.Cut(b.cfg.arch.layer[0].name, "#")
+func (b *binder) layerOf(stem, name string) (int, bool) {
 	rest, ok := strings.CutPrefix(name, b.encoder+stem)
 	if !ok {
 		return 0, false
@@ -221,14 +231,7 @@ func (b *binder) layerOf(name string) (int, bool) {
 
 // load converts every bound tensor. Its memory is at most four bytes a stored
 // element: shapes were compared with the file's bytes before.
-func (b *binder) load(ctx context.Context, m *graph.Model) error {
-	m.Blocks = make([]graph.Block, b.cfg.layers)
-	for i := range m.Blocks {
-		m.Blocks[i].Act = b.cfg.act
-	}
-	if b.cfg.head.task != graph.TaskEncode {
-		m.Head = &graph.Head{Kind: b.cfg.head.task, Labels: b.cfg.labels}
-	}
+func (b *binder) load(ctx context.Context) error {
 	for _, t := range b.bound {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -240,8 +243,12 @@ func (b *binder) load(ctx context.Context, m *graph.Model) error {
 		if at, ok := finite(data); !ok {
 			return invalid(b.fileName, t.view.Name, "the training went wrong; take another checkpoint", "element %d is %v", at, data[at])
 		}
-		dims := append(slices.Clone(t.view.Shape), 0)
-		t.fill(m, t.layer, matrix{rows: dims[0], cols: dims[1], data: data})
+		if t.to != nil {
+			*t.to = data
+		}
+	}
+	for _, f := range b.then {
+		f()
 	}
 	return nil
 }

@@ -3,27 +3,28 @@ package quantize
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"skiff/packager/graph"
 )
 
 // Linear8 is a quantised linear layer: int8 weights, float32 bias.
 type Linear8 struct {
+	Name string
 	Matrix
 	Bias []float32 // [Rows]
 }
 
-// Block8 is a quantised transformer block. Query, key and value share one input, so
-// they are one matrix of 3H rows and are quantised together at run time.
-type Block8 struct {
-	QKV, Out, FFNIn, FFNOut Linear8
-}
-
-// Model8 is what the quantiser made of a model; norms and pooling stay in Source.
+// Model8 is what the quantiser made of the operations that a model's answer
+// needs; norms stay in Source. Weights that are shared in Source are shared here.
 type Model8 struct {
-	Source               *graph.Model
-	Word, Position, Type Matrix
-	Blocks               []Block8
+	Source  *graph.Model
+	Ops     []graph.Op
+	Tables  map[*graph.Table]Matrix
+	Linears map[*graph.LinearWeights]*Linear8
+	// QKV has the attentions whose query, key and value are linear layers of one
+	// input: these are one matrix of 3H rows, quantised together at run time.
+	QKV map[*graph.Attention]*Linear8
 }
 
 // Inputs maps the name of a linear layer to the columns kept in float32 there.
@@ -37,10 +38,8 @@ func Calibrate(ctx context.Context, m *graph.Model, texts []string, n int, encod
 		return Inputs{}, nil
 	}
 	watch := map[string]*Outliers{}
-	for layer := range m.Blocks {
-		for _, l := range m.Blocks[layer].Linears(layer) {
-			watch[l.Name] = NewOutliers(l.In)
-		}
+	for _, l := range graph.Linears(m.Needed(m.Answer)) {
+		watch[l.Name] = NewOutliers(l.In)
 	}
 	tap := func(name string, x []float32, rows, cols int) {
 		if o := watch[name]; o != nil {
@@ -52,8 +51,7 @@ func Calibrate(ctx context.Context, m *graph.Model, texts []string, n int, encod
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("calibrate: %w", err)
 		}
-		ids := encode(text)
-		if _, err := reference.Hidden(ids, make([]int32, len(ids)), tap); err != nil {
+		if _, err := reference.Run(encode(text), nil, tap, m.Answer); err != nil {
 			return nil, fmt.Errorf("calibrate: %w", err)
 		}
 		if progress != nil {
@@ -69,57 +67,143 @@ func Calibrate(ctx context.Context, m *graph.Model, texts []string, n int, encod
 
 // Quantise makes the int8 form of m with the given outlier columns.
 func Quantise(m *graph.Model, outliers Inputs) (*Model8, error) {
-	q := &Model8{Source: m}
-	var err error
-	if q.Word, err = Table(m.Embed.Word, m.Vocab, m.Hidden); err != nil {
-		return nil, fmt.Errorf("word table: %w", err)
+	q := &Model8{
+		Source: m, Ops: m.Needed(m.Answer), Tables: map[*graph.Table]Matrix{},
+		Linears: map[*graph.LinearWeights]*Linear8{}, QKV: map[*graph.Attention]*Linear8{},
 	}
-	if q.Position, err = Table(m.Embed.Position, m.MaxPositions, m.Hidden); err != nil {
-		return nil, fmt.Errorf("position table: %w", err)
+	fused, err := q.fuse(outliers)
+	if err != nil {
+		return nil, err
 	}
-	if q.Type, err = Table(m.Embed.Type, m.Types, m.Hidden); err != nil {
-		return nil, fmt.Errorf("type table: %w", err)
-	}
-	for layer := range m.Blocks {
-		b, err := quantiseBlock(&m.Blocks[layer], layer, outliers)
-		if err != nil {
-			return nil, fmt.Errorf("block %d: %w", layer, err)
+	for _, op := range q.Ops {
+		switch o := op.(type) {
+		case *graph.Embed:
+			err = q.tables(o)
+		case *graph.Linear:
+			if !fused[o] {
+				err = q.linear(o.W, outliers)
+			}
 		}
-		q.Blocks = append(q.Blocks, b)
+		if err != nil {
+			return nil, err
+		}
 	}
 	return q, nil
 }
 
-func quantiseBlock(b *graph.Block, layer int, outliers Inputs) (Block8, error) {
-	at := func(l *graph.Linear) []int32 {
-		for _, named := range b.Linears(layer) {
-			if named.Linear == l {
-				return outliers[named.Name]
-			}
+func (q *Model8) tables(o *graph.Embed) error {
+	for _, l := range o.Lookups {
+		t := l.Table
+		if _, done := q.Tables[t]; done {
+			continue
 		}
+		table, err := Table(t.Data, t.Rows, t.Cols)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+		q.Tables[t] = table
+	}
+	return nil
+}
+
+func (q *Model8) linear(w *graph.LinearWeights, outliers Inputs) error {
+	if q.Linears[w] != nil {
 		return nil
 	}
-	fused := graph.Linear{In: b.Query.In, Out: b.Query.Out + b.Key.Out + b.Value.Out}
-	for _, l := range []*graph.Linear{&b.Query, &b.Key, &b.Value} {
-		fused.Weight = append(fused.Weight, l.Weight...)
-		fused.Bias = append(fused.Bias, l.Bias...)
+	made, err := quantise(w, outliers[w.Name])
+	q.Linears[w] = made
+	return err
+}
+
+// quantise makes a layer's int8 form; no bias becomes one of zeros.
+func quantise(w *graph.LinearWeights, outliers []int32) (*Linear8, error) {
+	m, err := Linear(w.Weight, w.Out, w.In, outliers)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", w.Name, err)
 	}
-	var out Block8
-	var err error
-	for _, step := range []struct {
-		to       *Linear8
-		from     *graph.Linear
-		outliers []int32
-	}{
-		{&out.QKV, &fused, at(&b.Query)},
-		{&out.Out, &b.Out, at(&b.Out)},
-		{&out.FFNIn, &b.FFNIn, at(&b.FFNIn)},
-		{&out.FFNOut, &b.FFNOut, at(&b.FFNOut)},
-	} {
-		step.to.Bias = step.from.Bias
-		if step.to.Matrix, err = Linear(step.from.Weight, step.from.Out, step.from.In, step.outliers); err != nil {
-			return Block8{}, err
+	bias := w.Bias
+	if bias == nil {
+		bias = make([]float32, w.Out)
+	}
+	return &Linear8{Name: w.Name, Matrix: m, Bias: bias}, nil
+}
+
+// triple is the query, key and value layers of an attention.
+type triple [3]*graph.Linear
+
+// fuse fills QKV and returns the operations that it took together.
+func (q *Model8) fuse(outliers Inputs) (map[*graph.Linear]bool, error) {
+	made := map[[3]*graph.LinearWeights]*Linear8{}
+	makers := makersOf(q.Ops)
+	fused := map[*graph.Linear]bool{}
+	for _, op := range q.Ops {
+		att, ok := op.(*graph.Attention)
+		if !ok {
+			continue
+		}
+		t, ok := fusable(makers, att)
+		if !ok {
+			continue
+		}
+		key := [3]*graph.LinearWeights{t[0].W, t[1].W, t[2].W}
+		if made[key] == nil {
+			one, err := quantise(t.join(), outliers[t[0].W.Name])
+			if err != nil {
+				return nil, err
+			}
+			made[key] = one
+		}
+		q.QKV[att] = made[key]
+		fused[t[0]], fused[t[1]], fused[t[2]] = true, true, true
+	}
+	return fused, nil
+}
+
+// makersOf has the linear layers whose value exactly one operation reads once.
+func makersOf(ops []graph.Op) map[graph.ID]*graph.Linear {
+	readers := map[graph.ID]int{}
+	makers := map[graph.ID]*graph.Linear{}
+	for _, op := range ops {
+		for _, id := range op.Reads() {
+			readers[id]++
+		}
+		if l, ok := op.(*graph.Linear); ok {
+			makers[l.Out] = l
 		}
 	}
-	return out, nil
+	for id := range makers {
+		if readers[id] != 1 {
+			delete(makers, id)
+		}
+	}
+	return makers
+}
+
+// fusable finds the layers of an attention that can be one: they have the same
+// input, and nothing else reads what they make.
+func fusable(makers map[graph.ID]*graph.Linear, att *graph.Attention) (t triple, ok bool) {
+	for i, s := range []graph.Slice{att.Q, att.K, att.V} {
+		l := makers[s.X]
+		if l == nil || s.First != 0 || l.Act != 0 || l.W.Out != att.Heads*att.HeadSize {
+			return t, false
+		}
+		t[i] = l
+	}
+	return t, t[0].X == t[1].X && t[0].X == t[2].X
+}
+
+// join is one layer of the three, called qkv.
+func (t triple) join() *graph.LinearWeights {
+	first := t[0].W
+	all := &graph.LinearWeights{Name: first.Name[:strings.LastIndex(first.Name, ".")+1] + "qkv", In: first.In}
+	for _, l := range t {
+		all.Out += l.W.Out
+		all.Weight = append(all.Weight, l.W.Weight...)
+		if l.W.Bias == nil {
+			all.Bias = append(all.Bias, make([]float32, l.W.Out)...)
+			continue
+		}
+		all.Bias = append(all.Bias, l.W.Bias...)
+	}
+	return all
 }
