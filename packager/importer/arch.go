@@ -38,7 +38,7 @@ type head struct {
 
 // archs lists the tables.
 func archs() []*arch {
-	return []*arch{bert()}
+	return []*arch{bert(), distilbert(), roberta(), electra(), albert(), mpnet()}
 }
 
 // archOf is the table for a model_type, nil for an unknown one.

@@ -24,6 +24,7 @@ func (b *build) eps() float32 { return float32(b.number("layer_norm_eps")) }
 
 // once returns what was made for a tensor before, so that it stays shared.
 func once[T any](b *build, tensor string, make func() *T) *T {
+	tensor = b.prefix + tensor
 	if w, ok := b.seen[tensor].(*T); ok {
 		return w
 	}
