@@ -46,15 +46,28 @@ type Input struct {
 	Picks      []int32
 }
 
-// rows is what a step over o meets of the pass.
-func (in *Input) rows(o program.Over) (rows, seqs int) {
+// count is how many of what o names the pass has.
+func (in *Input) count(o program.Over) int {
 	switch o {
 	case program.Seqs:
-		return len(in.Starts) - 1, len(in.Starts) - 1
+		return len(in.Starts) - 1
 	case program.Picks:
-		return len(in.Picks), len(in.Picks)
+		return len(in.Picks)
 	}
-	return len(in.IDs), len(in.Starts) - 1
+	return len(in.IDs)
+}
+
+// rows is what a stage meets of the pass. A pool over picks reads token rows; what
+// follows it has a row for each.
+func (in *Input) rows(o program.Over, d kernel.Domain) (rows, seqs int) {
+	if o == program.Tokens {
+		return len(in.IDs), len(in.Starts) - 1
+	}
+	seqs = in.count(o)
+	if d == kernel.Rows {
+		return seqs, seqs
+	}
+	return len(in.IDs), seqs
 }
 
 // Run executes the program over one pass and returns the output rows, [rows][Pad16(H)]
@@ -70,23 +83,24 @@ func (m *Machine) Run(ctx context.Context, in Input, tap func(i int, rows []byte
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		rows, seqs := in.rows(m.prog.Steps[m.stages[i].First].Over)
-		if rows == 0 {
+		st := &m.stages[i]
+		rows, seqs := in.rows(m.prog.Steps[st.First].Over, st.domain.Domain())
+		if seqs == 0 {
 			continue // nothing was picked
 		}
-		if err := m.runStage(ctx, &m.stages[i], rows, seqs); err != nil {
+		if err := m.runStage(ctx, st, rows, seqs); err != nil {
 			return nil, err
 		}
 		if tap == nil {
 			continue
 		}
-		for _, t := range m.stages[i].taps {
+		for _, t := range st.taps {
 			at := m.prog.Taps[t]
 			tap(t, m.mem[at.Offset:at.Offset+uint32(tokens)*at.Stride])
 		}
 	}
 	stride := 4 * program.Pad16(m.prog.Hidden)
-	rows, _ := in.rows(program.Over(m.prog.Rows))
+	rows := in.count(program.Over(m.prog.Rows))
 	return m.mem[m.prog.Output : m.prog.Output+uint32(rows)*stride], nil
 }
 

@@ -98,7 +98,7 @@ func (p *Program) checkWeights() error {
 // checkEnds wants inputs, output and taps inside the arena.
 func (p *Program) checkEnds() error {
 	tokens, seqs := uint64(p.MaxTokens), uint64(p.MaxSeqs)
-	outputs, _ := p.Most(Over(p.Rows))
+	outputs := p.Most(Over(p.Rows))
 	for _, b := range []struct {
 		name  string
 		off   uint32
@@ -132,9 +132,15 @@ func (p *Program) inArena(off uint32, bytes uint64) bool {
 }
 
 func (p *Program) checkStep(k *kernel.Kernel, s Step) error {
-	rows, seqs := p.Most(s.Over)
-	if rows == 0 {
-		return fmt.Errorf("%s: over picks, of which the program has none", k.Name())
+	rows, seqs := p.MaxTokens, p.MaxSeqs
+	if s.Over != Tokens {
+		if seqs = p.Most(s.Over); seqs == 0 {
+			return fmt.Errorf("%s: over picks, of which the program has none", k.Name())
+		}
+		// A pool reads token rows and writes one row each; what follows it has these rows only.
+		if k.Domain() == kernel.Rows {
+			rows = seqs
+		}
 	}
 	extents, err := k.Extents(s.Args, int(rows), int(seqs))
 	if err != nil {

@@ -140,15 +140,15 @@ func Pad16[T uint32 | uint64 | int](n T) T { return (n + 15) &^ 15 }
 
 func pad8[T uint32 | uint64 | int](n T) T { return (n + 7) &^ 7 }
 
-// Most is how many rows and sequences a step over o can meet.
-func (p *Program) Most(o Over) (rows, seqs uint32) {
+// Most is how many of what o names a pass can hold.
+func (p *Program) Most(o Over) uint32 {
 	switch o {
 	case Seqs:
-		return p.MaxSeqs, p.MaxSeqs
+		return p.MaxSeqs
 	case Picks:
-		return p.MaxPicks, p.MaxPicks
+		return p.MaxPicks
 	}
-	return p.MaxTokens, p.MaxSeqs
+	return p.MaxTokens
 }
 
 // MemoryBytes is the size of linear memory for a number of workers.

@@ -84,6 +84,11 @@ func TestPicks(t *testing.T) {
 	if _, err := got.Check(); err != nil {
 		t.Error(err)
 	}
+	got.Steps[0].Args[0] = got.ArenaEnd - 4*got.Steps[0].Args[1] // room for as many rows as picks
+	if _, err := got.Check(); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a pool over picks that reads past the arena: %v", err)
+	}
+	got = picking(t)
 	got.Steps[1].Over = Seqs
 	if _, err := got.Check(); !errors.Is(err, ErrInvalid) {
 		t.Errorf("sequences after picks without a barrier: %v", err)
