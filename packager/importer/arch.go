@@ -38,7 +38,7 @@ type head struct {
 
 // archs lists the tables.
 func archs() []*arch {
-	return []*arch{bert(), distilbert(), roberta(), electra(), albert(), mpnet()}
+	return []*arch{bert(), distilbert(), roberta(), electra(), albert(), mpnet(), mobilebert(), deberta(), modernbert()}
 }
 
 // archOf is the table for a model_type, nil for an unknown one.

@@ -140,10 +140,14 @@ func (c *config) member(s *strictjson.Scanner, key string) error {
 	if err != nil {
 		return err
 	}
+	k, ok := c.keys[key]
 	if kind == strictjson.Null {
+		if ok && k.null != nil {
+			c.values[k.as] = k.null
+		}
 		return s.Null() // as if it were not there
 	}
-	if k, ok := c.keys[key]; ok {
+	if ok {
 		v, err := k.read(c, s)
 		c.values[k.as] = v
 		return err

@@ -92,9 +92,6 @@ func checkFixture(t *testing.T, dir string) (*graph.Model, *parity) {
 	if missing := (*Error)(nil); errors.As(err, &missing) && strings.HasPrefix(missing.Problem, "no weights") {
 		t.Skipf("no safetensors: %v", err)
 	}
-	if errors.Is(err, ErrUnsupported) {
-		t.Skip(err)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,9 @@ func (b *build) span(x graph.ID, tensor string) {
 func (b *build) decoder(x graph.ID, tensor string, biases ...string) {
 	cols := b.m.Values[x].Cols
 	w := &graph.LinearWeights{Name: "head.decoder", In: cols, Out: b.num("vocab_size")}
-	b.want(&w.Bias, biases, w.Out)
+	if len(biases) > 0 {
+		b.want(&w.Bias, biases, w.Out)
+	}
 	if b.tied {
 		b.after(func() { w.Weight = b.word.Data })
 		b.spare(tensor + ".")

@@ -39,6 +39,7 @@ type key struct {
 	low, high float64
 	words     []string
 	absent    any // its value where the file has none; nil: the file must have it
+	null      any // its value where the file says null; nil: as if it had none
 }
 
 // size is a required integer from 1.
@@ -85,6 +86,12 @@ func (k key) called(as string) key {
 // or makes a key optional.
 func (k key) or(absent any) key {
 	k.absent = absent
+	return k
+}
+
+// orNull gives null a meaning of its own.
+func (k key) orNull(value any) key {
+	k.null = value
 	return k
 }
 
