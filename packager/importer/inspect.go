@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,7 +75,11 @@ func Inspect(ctx context.Context, path string) (*Description, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		return inspectFolder(ctx, path)
+		f, err := osFolder(path)
+		if err != nil {
+			return nil, err
+		}
+		return inspectFolder(ctx, f, path)
 	}
 	if strings.HasSuffix(path, ".safetensors") {
 		return inspectSafetensors(ctx, path)
@@ -85,17 +90,18 @@ func Inspect(ctx context.Context, path string) (*Description, error) {
 	return inspectJSON(path)
 }
 
+// InspectFS is Inspect for a model at the root of fsys, which is called name.
+func InspectFS(ctx context.Context, fsys fs.FS, name string) (*Description, error) {
+	return inspectFolder(ctx, fsFolder(fsys, name), name)
+}
+
 // inspectFolder describes a model folder by opening it.
-func inspectFolder(ctx context.Context, dir string) (*Description, error) {
-	f, err := osFolder(dir)
-	if err != nil {
-		return nil, err
-	}
+func inspectFolder(ctx context.Context, f *folder, path string) (*Description, error) {
 	m, c, err := open(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	d := &Description{Path: dir, Kind: KindModel, Model: c.config.info(m), Weights: summary(c.tensors), Tokenizer: c.tokenizer, Files: c.files}
+	d := &Description{Path: path, Kind: KindModel, Model: c.config.info(m), Weights: summary(c.tensors), Tokenizer: c.tokenizer, Files: c.files}
 	for _, name := range c.unused {
 		d.Notes = append(d.Notes, "not needed: "+name)
 	}
