@@ -28,6 +28,11 @@ Prints one JSON line {"ready":true,"http":...} when its local API answers, and s
 			if err := checkEngine(engine); err != nil {
 				return err
 			}
+			for _, f := range []struct{ flag, id string }{{"id", cfg.ID}, {"product", cfg.Product}, {"channel", cfg.Channel}} {
+				if err := checkID(f.flag, f.id); err != nil {
+					return err
+				}
+			}
 			if cfg.Trust, err = trusted(trust); err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"skiff/formats/bundle"
+	"skiff/packager/builtin"
 	"skiff/packager/importer"
 )
 
@@ -28,7 +29,7 @@ and tell what is in it. Whether the signer of a bundle is trusted is what skiff 
 			case asJSON:
 				return printJSON(cmd.OutOrStdout(), info)
 			}
-			return info.WriteText(cmd.OutOrStdout())
+			return info.WriteText(plain{cmd.OutOrStdout()})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
@@ -48,7 +49,14 @@ func inspect(ctx context.Context, arg string) (description, error) {
 	if isFile {
 		return inspectBundle(ctx, arg)
 	}
-	return importer.Inspect(ctx, arg)
+	if arg != builtinName {
+		return importer.Inspect(ctx, arg)
+	}
+	files, err := builtin.Model()
+	if err != nil {
+		return nil, err
+	}
+	return importer.InspectFS(ctx, files, builtin.Name)
 }
 
 // bundleInfo is what skiff inspect --json prints for a bundle.

@@ -36,7 +36,7 @@ func isBundle(arg string) (bool, error) {
 	if strings.HasSuffix(arg, ".skiff") {
 		return true, nil
 	}
-	f, err := os.Open(arg)
+	f, err := openRegular(arg)
 	if err != nil {
 		return false, err
 	}
@@ -46,6 +46,19 @@ func isBundle(arg string) (bool, error) {
 		return false, fmt.Errorf("read %s: %w", arg, err)
 	}
 	return string(start) == bundleMagic, nil
+}
+
+// openRegular opens a file to read. What is no regular file is refused before it is
+// opened: a named pipe would wait for a writer, and a device may have no end.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("open %s: not a regular file", path)
+	}
+	return os.Open(path)
 }
 
 // openBundle opens a bundle signed by a key of the trust file, or by the default

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,6 +47,9 @@ configuration directory, ready to be given to devices.`,
 			if cfg.Outliers < -1 || cfg.Outliers > 4 {
 				return usageError{fmt.Errorf("%d outlier columns, want -1 to 4", cfg.Outliers)}
 			}
+			if err := checkAudience(cfg); err != nil {
+				return err
+			}
 			result, err := pack(cmd, args[0], output, key, cfg)
 			switch {
 			case err != nil:
@@ -53,7 +57,7 @@ configuration directory, ready to be given to devices.`,
 			case asJSON:
 				return printJSON(cmd.OutOrStdout(), result)
 			}
-			return result.print(cmd.OutOrStdout())
+			return result.print(plain{cmd.OutOrStdout()})
 		},
 	}
 	f := cmd.Flags()
@@ -104,10 +108,28 @@ func pack(cmd *cobra.Command, arg, output, key string, cfg packager.Config) (pac
 	}, nil
 }
 
+// checkAudience tells before the work what devices could never match.
+func checkAudience(cfg packager.Config) error {
+	var errs []error
+	if cfg.Product != "" {
+		errs = append(errs, checkID("product", cfg.Product))
+	}
+	for _, c := range cfg.Channels {
+		errs = append(errs, checkID("channel", c))
+	}
+	return errors.Join(errs...)
+}
+
 // checkOutput tells before the work what would stop its result from being written.
 func checkOutput(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	if path == "" {
+		return usageError{errors.New("--output names no file")}
+	}
+	switch info, err := os.Stat(path); {
+	case err == nil && info.IsDir():
 		return fmt.Errorf("write %s: is a folder", path)
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("write %s: not a regular file, and would be replaced by one", path)
 	}
 	info, err := os.Stat(filepath.Dir(path))
 	if err != nil {

@@ -37,7 +37,7 @@ func newTokenize() *cobra.Command {
 				return err
 			}
 			texts := newInputs(args[1:], cmd.InOrStdin(), asJSON)
-			return tokenize(cmd.Context(), tok, texts, cmd.OutOrStdout(), asJSON)
+			return tokenize(cmd.Context(), tok, texts, plain{cmd.OutOrStdout()}, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per input")
@@ -97,8 +97,20 @@ func tokenizerText(ctx context.Context, arg, trust string) ([]byte, error) {
 	if info, err := os.Stat(arg); err == nil && info.IsDir() {
 		arg = filepath.Join(arg, tokenizerFile)
 	}
-	return os.ReadFile(arg)
+	f, err := openRegular(arg)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxTokenizer+1))
+	if err == nil && len(text) > maxTokenizer {
+		err = fmt.Errorf("read %s: longer than %d bytes", arg, maxTokenizer)
+	}
+	return text, err
 }
+
+// maxTokenizer bounds a tokenizer.json, in bytes, as the importer does.
+const maxTokenizer = 128 << 20
 
 const tokenizerFile = "tokenizer.json"
 
