@@ -22,7 +22,7 @@ func newInspect() *cobra.Command {
 and tell what is in it. Whether the signer of a bundle is trusted is what skiff verify answers.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			info, err := inspect(cmd.Context(), args[0])
+			info, err := inspect(cmd, args[0])
 			switch {
 			case err != nil:
 				return err
@@ -41,7 +41,8 @@ type description interface {
 	WriteText(w io.Writer) error
 }
 
-func inspect(ctx context.Context, arg string) (description, error) {
+func inspect(cmd *cobra.Command, arg string) (description, error) {
+	ctx := cmd.Context()
 	isFile, err := isBundle(arg)
 	if err != nil {
 		return nil, err
@@ -50,7 +51,13 @@ func inspect(ctx context.Context, arg string) (description, error) {
 		return inspectBundle(ctx, arg)
 	}
 	if arg != builtinName {
-		return importer.Inspect(ctx, arg)
+		p := newProgress(cmd.ErrOrStderr())
+		defer p.stop()
+		dir, _, err := pulled(ctx, arg, false, p)
+		if err != nil {
+			return nil, err
+		}
+		return importer.Inspect(ctx, dir)
 	}
 	files, err := builtin.Model()
 	if err != nil {

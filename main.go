@@ -3,9 +3,10 @@
 //
 // There is one file per command, named like it. A command reads its flags and
 // makes one call into packager, runtime, agent or fleet; what several commands
-// share is in inputs.go (texts), model.go (MODEL and BUNDLE), keys.go and
-// progress.go. Results go to standard output, progress and logs to standard
-// error. What is more than flags and printing belongs into one of the five trees.
+// share is in inputs.go (texts), model.go (MODEL and BUNDLE), pull.go (a MODEL on
+// a hub), keys.go and progress.go. Results go to standard output, progress and
+// logs to standard error. What is more than flags and printing belongs into one of
+// the five trees.
 package main
 
 import (

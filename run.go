@@ -106,7 +106,7 @@ func openRunner(ctx context.Context, arg string, f runFlags, p *progress) (runne
 	if isFile {
 		return nil, usageError{fmt.Errorf("%s is a bundle: it holds no float32 weights for --f32", arg)}
 	}
-	m, err := importModel(ctx, arg)
+	m, err := importModel(ctx, arg, p)
 	if err != nil {
 		return nil, err
 	}
