@@ -145,8 +145,8 @@ type QTensor struct {
 	ZeroPoints []int64     // as many; each in the range of the codes
 }
 
-// QTensor returns the quantised tensor called name, and false for any other.
-func (f *File) QTensor(name string) (QTensor, bool) {
+// Quantised returns the quantised tensor called name, and false for any other.
+func (f *File) Quantised(name string) (QTensor, bool) {
 	a, ok := f.tensors[name]
 	if !ok || a.quant == nil {
 		return QTensor{}, false

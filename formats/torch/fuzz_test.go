@@ -12,7 +12,7 @@ func accepted(t *testing.T, f *File, size int) {
 	sum := 0
 	for name, v := range viewsOf(t, f) {
 		sum += len(v.Data)
-		if q, ok := f.QTensor(name); ok && (len(q.Scales) != len(q.ZeroPoints) || q.Codes.Len() != v.Len()) {
+		if q, ok := f.Quantised(name); ok && (len(q.Scales) != len(q.ZeroPoints) || q.Codes.Len() != v.Len()) {
 			t.Errorf("tensor %q: %d scales, %d zero points, %d codes", name, len(q.Scales), len(q.ZeroPoints), q.Codes.Len())
 		}
 	}

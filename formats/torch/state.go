@@ -28,7 +28,7 @@ func newFile(entry string, top any) (*File, error) {
 	}
 	d = inner(d)
 	f := &File{tensors: make(map[string]*array, len(d.pairs))}
-	b := &builder{File: f, entry: entry}
+	b := &builder{File: f, entry: entry, ways: make(map[string]int)}
 	for _, p := range d.pairs {
 		if err := b.entryOf(p); err != nil {
 			return nil, err
@@ -46,8 +46,8 @@ func newFile(entry string, top any) (*File, error) {
 		}
 		f.names = append(f.names, name)
 	}
+	b.finishNotes()
 	slices.Sort(f.names)
-	slices.Sort(f.notes)
 	return f, nil
 }
 
@@ -72,7 +72,8 @@ func inner(d *dict) *dict {
 type builder struct {
 	*File
 	entry   string
-	linears []string // packed ones
+	linears []string       // packed ones
+	ways    map[string]int // quantised tensors by how they are
 	skipped int
 }
 
@@ -154,6 +155,17 @@ func (b *builder) finishLinears() error {
 	return nil
 }
 
+// finishNotes sums up what was counted.
+func (b *builder) finishNotes() {
+	for how, n := range b.ways {
+		b.notes = append(b.notes, fmt.Sprintf("%d tensors are quantised: %s", n, how))
+	}
+	slices.Sort(b.notes)
+	if b.skipped > maxNotes {
+		b.notes = append(b.notes, fmt.Sprintf("%d more entries hold no tensor", b.skipped-maxNotes))
+	}
+}
+
 // scalar is the value of an array of one number.
 func (a *array) scalar() (float64, bool) {
 	if n, _ := tensor.Elements(a.shape, 1); n != 1 || a.quant != nil {
@@ -168,14 +180,14 @@ func (a *array) scalar() (float64, bool) {
 	return 0, false
 }
 
-// checkQuant notes a quantised tensor and checks its scales.
+// checkQuant counts a quantised tensor and checks its scales.
 func (b *builder) checkQuant(name string, a *array) error {
 	if a.quant == nil {
 		return nil
 	}
-	how := "one scale"
+	how := fmt.Sprintf("%v with one scale", a.dtype)
 	if a.quant.axis >= 0 {
-		how = fmt.Sprintf("a scale for each index of dimension %d", a.quant.axis)
+		how = fmt.Sprintf("%v with a scale for each index of dimension %d", a.dtype, a.quant.axis)
 		for i, s := range a.quant.scales.floats() {
 			if !goodScale(s) {
 				return fault(b.entry, -1, "tensor %.200q: scale %d is %v", name, i, s)
@@ -187,6 +199,6 @@ func (b *builder) checkQuant(name string, a *array) error {
 			}
 		}
 	}
-	b.notes = append(b.notes, fmt.Sprintf("tensor %s is quantised: %v codes, %s", name, a.dtype, how))
+	b.ways[how]++
 	return nil
 }

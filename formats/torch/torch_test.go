@@ -182,14 +182,14 @@ func TestPackedLinears(t *testing.T) {
 		if diff := cmp.Diff(c.names, f.Names()); diff != "" || err != nil || x[0] != c.first {
 			t.Errorf("%s: first is %v, %v: %s", what, x, err, diff)
 		}
-		q, ok := f.QTensor("l.weight")
+		q, ok := f.Quantised("l.weight")
 		if !ok || string(q.Codes.Data) != sixteen || len(q.Scales) != len(q.ZeroPoints) {
 			t.Errorf("%s: %+v", what, q)
 		}
 		if q.Axis == 0 && x[15] != 2*('f'+1) {
 			t.Errorf("%s: last is %v", what, x[15])
 		}
-		if _, ok := f.QTensor("l.bias"); ok {
+		if _, ok := f.Quantised("l.bias"); ok {
 			t.Errorf("%s: the bias is quantised", what)
 		}
 	}

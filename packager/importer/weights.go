@@ -13,6 +13,7 @@ import (
 
 	"skiff/formats/safetensors"
 	"skiff/formats/tensor"
+	"skiff/formats/torch"
 	"skiff/packager/graph"
 )
 
@@ -29,21 +30,21 @@ type TensorInfo struct {
 func readWeights(ctx context.Context, f *folder, sub string, cfg *config, m *graph.Model, c *contents) error {
 	file, err := f.weights(sub)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Error{File: path.Join(sub, safetensors.SingleName), Problem: "no weights: neither this file nor " + safetensors.IndexName,
-			Cure: "only safetensors files are read; save the model with safe_serialization", Err: fs.ErrNotExist}
+		return &Error{File: path.Join(sub, safetensors.SingleName), Problem: "no weights: neither this file nor " + torch.SingleName + ", nor the index of either",
+			Cure: "safetensors and PyTorch files are read", Err: fs.ErrNotExist}
 	}
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	b := &binder{cfg: cfg, file: file, fileName: path.Join(sub, safetensors.SingleName), left: make(map[string]bool)}
+	b := &binder{cfg: cfg, file: file, fileName: path.Join(sub, fileOf(file)), left: make(map[string]bool)}
 	if err := b.bind(); err != nil {
 		return err
 	}
 	if err := b.load(ctx, m); err != nil {
 		return err
 	}
-	c.tensors, c.unused = describe(file), b.unused
+	c.tensors, c.unused, c.notes = describe(file), b.unused, notesOf(file)
 	return file.Each(func(name string, data []byte) error {
 		f.note(path.Join(sub, name), data)
 		return ctx.Err()
@@ -51,7 +52,7 @@ func readWeights(ctx context.Context, f *folder, sub string, cfg *config, m *gra
 }
 
 // describe lists the tensors of a file.
-func describe(file *safetensors.File) []TensorInfo {
+func describe(file checkpoint) []TensorInfo {
 	list := make([]TensorInfo, 0, len(file.Names()))
 	for _, name := range file.Names() {
 		v, _ := file.Tensor(name)
@@ -63,7 +64,7 @@ func describe(file *safetensors.File) []TensorInfo {
 // binder pairs the tensors of a file with the parameters of an architecture.
 type binder struct {
 	cfg      *config
-	file     *safetensors.File
+	file     checkpoint
 	fileName string
 	outer    string // prefix of every name
 	encoder  string // prefix of the encoder's names
@@ -76,7 +77,7 @@ type binder struct {
 type binding struct {
 	param
 	layer int
-	view  tensor.View
+	view  tensor.View // without its Data
 }
 
 // bind pairs everything, or says what is missing, misshapen or unexpected.
@@ -167,6 +168,7 @@ func (b *binder) one(p param, layer int, required bool) error {
 	if err := b.fits(p, v); err != nil {
 		return err
 	}
+	v.Data = nil // it may be a copy; load asks again
 	b.bound = append(b.bound, binding{p, layer, v})
 	return nil
 }
@@ -233,7 +235,8 @@ func (b *binder) load(ctx context.Context, m *graph.Model) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		data, err := t.view.Float32s()
+		view, _ := b.file.Tensor(t.view.Name)
+		data, err := view.Float32s()
 		if err != nil {
 			return &Error{File: b.fileName, Err: err}
 		}
