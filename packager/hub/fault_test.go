@@ -386,6 +386,20 @@ func TestUnknownSize(t *testing.T) {
 	}
 }
 
+// TestWithoutHead: a server that knows GET alone is asked with that.
+func TestWithoutHead(t *testing.T) {
+	for _, status := range []int{http.StatusMethodNotAllowed, http.StatusNotImplemented} {
+		h := newHub(t, embedder())
+		h.hook = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			if r.Method == http.MethodHead {
+				w.WriteHeader(status)
+			}
+			return r.Method == http.MethodHead
+		}
+		sameTree(t, mustPull(t, h.puller(t, t.TempDir())).Dir, h)
+	}
+}
+
 // TestRedirects: to another host without the token, never to another scheme, not
 // for ever.
 func TestRedirects(t *testing.T) {

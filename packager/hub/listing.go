@@ -145,10 +145,16 @@ type file struct {
 
 // describe asks for a file's size and digest. The redirect's word for them counts
 // before the response's own ETag, and the listing before the ETag of another host.
+// A server without HEAD is asked with GET, whose body is left unread.
 func (w *client) describe(ctx context.Context, l *listing, path string) (file, error) {
-	f := file{path: path, size: -1}
+	f, method := file{path: path, size: -1}, http.MethodHead
 	err := w.persist(ctx, func() (bool, error) {
-		a, err := w.send(ctx, http.MethodHead, w.resolve(l.commit, path), nil)
+		a, err := w.send(ctx, method, w.resolve(l.commit, path), nil)
+		if err == nil && method == http.MethodHead && (a.StatusCode == http.StatusMethodNotAllowed || a.StatusCode == http.StatusNotImplemented) {
+			a.Body.Close()
+			method = http.MethodGet
+			a, err = w.send(ctx, method, w.resolve(l.commit, path), nil)
+		}
 		if err != nil {
 			return false, err
 		}
