@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,11 +29,18 @@ var hubFiles = []string{"config.json", "tokenizer.json", "tokenizer_config.json"
 
 // newModelHub serves the built-in model as skiff/mini, which asks for a token, and
 // sends whoever wants the weights to another address.
-func newModelHub(t *testing.T) *httptest.Server {
+func newModelHub(t *testing.T) *httptest.Server { return newModelHubWith(t, nil) }
+
+// newModelHubWith lets hook see each request for weights first; it reports whether
+// it has answered.
+func newModelHubWith(t *testing.T, hook func(w http.ResponseWriter, r *http.Request) bool) *httptest.Server {
 	t.Helper()
 	large := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
 			t.Error("the token went to another address")
+		}
+		if hook != nil && hook(w, r) {
+			return
 		}
 		w.Header().Set("ETag", `"another"`)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(builtinFile(t, "model.safetensors")))
@@ -128,5 +137,61 @@ func TestHubModel(t *testing.T) {
 	}
 	if r := on("", "", "pack", "hf:../x", "-o", out); r.status != statusUsage || !strings.Contains(r.stderr, "hf:owner/name") {
 		t.Errorf("a name that is a path: status %d, %q", r.status, r.stderr)
+	}
+}
+
+// TestHubProcesses: one process is killed in the middle of the weights while others
+// wait for it; they go on, and pull no more than is missing.
+func TestHubProcesses(t *testing.T) {
+	var mu sync.Mutex
+	stuck, requests := make(chan struct{}), 0
+	server := newModelHubWith(t, func(w http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		requests++
+		first := requests == 1
+		mu.Unlock()
+		if !first {
+			return false
+		}
+		text := builtinFile(t, "model.safetensors")
+		w.Header().Set("Content-Length", fmt.Sprint(len(text)))
+		if _, err := w.Write(text[:len(text)/2]); err != nil {
+			t.Error(err)
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+		close(stuck)
+		<-r.Context().Done()
+		return true
+	})
+	h := newHome(t)
+	pull := func() *exec.Cmd {
+		cmd := h.command(t, "inspect", "hf:skiff/mini", "--json")
+		cmd.Env = append(cmd.Env, "HF_ENDPOINT="+server.URL, "HF_HOME="+string(h), "HF_HUB_CACHE=", "HF_HUB_OFFLINE=", "HF_TOKEN=hf_test")
+		return cmd
+	}
+	victim := pull()
+	if err := victim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-stuck
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			if r := finish(t, pull()); r.status != statusDone || !strings.Contains(r.stdout, `"kind":"model"`) {
+				t.Errorf("status %d, %q", r.status, r.stderr)
+			}
+		})
+	}
+	if err := victim.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := victim.Wait(); err == nil {
+		t.Error("the killed process came to its end")
+	}
+	wg.Wait()
+	if requests != 2 {
+		t.Errorf("%d requests for the weights, want one of the killed process and one of those that waited", requests)
 	}
 }
