@@ -204,10 +204,11 @@ func (q QTensor) Dequantised() tensor.View {
 			inner *= d
 		}
 	}
-	for i := range len(v.Data) / 4 {
-		c := i / inner % channels
-		x := float32(q.Scales[c]) * float32(q.code(i)-q.ZeroPoints[c])
-		binary.LittleEndian.PutUint32(v.Data[4*i:], math.Float32bits(x))
+	for at, c := 0, 0; at < len(v.Data)/4; at, c = at+inner, (c+1)%channels {
+		scale, zero := float32(q.Scales[c]), q.ZeroPoints[c]
+		for i := at; i < at+inner; i++ {
+			binary.LittleEndian.PutUint32(v.Data[4*i:], math.Float32bits(scale*float32(q.code(i)-zero)))
+		}
 	}
 	return v
 }

@@ -1,6 +1,8 @@
 package torch
 
 import (
+	"encoding/binary"
+	"math"
 	"slices"
 	"strings"
 
@@ -397,22 +399,73 @@ func (m *machine) quantise(a *array, v any) error {
 		}
 		return m.charge(64)
 	case items[0] == perChannel && len(items) == 4:
-		scales, ok := items[1].(*array)
-		zeros, ok2 := items[2].(*array)
-		axis, ok3 := items[3].(int64)
-		if !ok || !ok2 || !ok3 || axis < 0 || axis >= int64(len(a.shape)) {
-			return m.errorf("scales, zero points or axis of a quantised tensor are none")
-		}
-		want := a.shape[axis : axis+1]
-		if !slices.Equal(scales.shape, want) || !slices.Equal(zeros.shape, want) || scales.quant != nil ||
-			(scales.dtype != tensor.F64 && scales.dtype != tensor.F32) || (zeros.dtype != tensor.I64 && zeros.dtype != tensor.I32) {
-			return m.errorf("scales %v of %v and zero points %v of %v for axis %d of shape %v",
-				scales.shape, scales.dtype, zeros.shape, zeros.dtype, axis, a.shape)
-		}
-		*a.quant = quant{axis: int(axis), scales: scales, zeros: zeros}
-		return m.charge(64)
+		return m.perChannel(a, items[1], items[2], items[3])
 	}
 	return m.errorf("the quantiser %v with %d values is not known", q.items[0], len(q.items))
+}
+
+// perChannel reads the scales and zero points of a dimension.
+func (m *machine) perChannel(a *array, first, second, third any) error {
+	scales, err := m.vector(first)
+	if err != nil {
+		return err
+	}
+	zeros, err := m.vector(second)
+	if err != nil {
+		return err
+	}
+	axis, ok := third.(int64)
+	if !ok || axis < 0 || axis >= int64(len(a.shape)) {
+		return m.errorf("the axis %v of a quantised tensor of shape %v", third, a.shape)
+	}
+	want := a.shape[axis : axis+1]
+	if !slices.Equal(scales.shape, want) || !slices.Equal(zeros.shape, want) || scales.quant != nil || zeros.quant != nil ||
+		(scales.dtype != tensor.F64 && scales.dtype != tensor.F32) || (zeros.dtype != tensor.I64 && zeros.dtype != tensor.I32) {
+		return m.errorf("scales %v of %v and zero points %v of %v for axis %d of shape %v",
+			scales.shape, scales.dtype, zeros.shape, zeros.dtype, axis, a.shape)
+	}
+	*a.quant = quant{axis: int(axis), scales: scales, zeros: zeros}
+	return m.charge(64)
+}
+
+// vector is a tensor or, as old files have it, a list of numbers.
+func (m *machine) vector(v any) (*array, error) {
+	if a, ok := v.(*array); ok {
+		return a, nil
+	}
+	list, ok := v.(*seq)
+	if !ok {
+		return nil, m.errorf("scales or zero points of a quantised tensor are no numbers")
+	}
+	n := len(list.items)
+	if err := m.charge(256 + 8*n); err != nil {
+		return nil, err
+	}
+	a := &array{storage: &storage{count: n, data: make([]byte, 8*n)}, dtype: tensor.I64, shape: []int{n}, stride: []int{1}}
+	if n > 0 && isFloat(list.items[0]) {
+		a.dtype = tensor.F64
+	}
+	for i, item := range list.items {
+		var bits uint64
+		switch x := item.(type) {
+		case int64:
+			bits, ok = uint64(x), a.dtype == tensor.I64
+		case float64:
+			bits, ok = math.Float64bits(x), a.dtype == tensor.F64
+		default:
+			ok = false
+		}
+		if !ok {
+			return nil, m.errorf("scales or zero points of a quantised tensor are no numbers of one kind")
+		}
+		binary.LittleEndian.PutUint64(a.data[8*i:], bits)
+	}
+	return a, nil
+}
+
+func isFloat(v any) bool {
+	_, ok := v.(float64)
+	return ok
 }
 
 // claim counts the bytes of an array. Many views of one storage cost nothing in

@@ -2,6 +2,7 @@ package torch
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -40,14 +41,13 @@ func newFile(entry string, top any) (*File, error) {
 	if len(f.tensors) == 0 {
 		return nil, fault(entry, -1, "the state dict holds no tensors")
 	}
-	for name, a := range f.tensors {
-		if err := b.checkQuant(name, a); err != nil {
+	f.names = slices.Sorted(maps.Keys(f.tensors))
+	for _, name := range f.names {
+		if err := b.checkQuant(name, f.tensors[name]); err != nil {
 			return nil, err
 		}
-		f.names = append(f.names, name)
 	}
 	b.finishNotes()
-	slices.Sort(f.names)
 	return f, nil
 }
 
@@ -116,14 +116,15 @@ func (b *builder) add(name string, a *array) error {
 }
 
 // packed takes the parameters of a quantised Linear X: weight and bias or None.
+// The weight is plain where quantize_dynamic was told to take float16.
 func (b *builder) packed(x string, v any) error {
 	t, ok := v.(*seq)
 	if !ok || len(t.items) != 2 {
 		return fault(b.entry, -1, "%.200q is no pair of weight and bias", x+packedPair)
 	}
 	w, ok := t.items[0].(*array)
-	if !ok || w.quant == nil {
-		return fault(b.entry, -1, "the weight of %.200q is not quantised", x+packedPair)
+	if !ok {
+		return fault(b.entry, -1, "the weight of %.200q is no tensor", x+packedPair)
 	}
 	b.linears = append(b.linears, x)
 	if err := b.add(x+".weight", w); err != nil || t.items[1] == nil {
@@ -141,13 +142,13 @@ func (b *builder) packed(x string, v any) error {
 // output, which only a static quantisation has.
 func (b *builder) finishLinears() error {
 	for _, x := range b.linears {
-		for name, want := range map[string]float64{x + ".scale": 1, x + ".zero_point": 0} {
+		for want, name := range []string{x + ".zero_point", x + ".scale"} {
 			a := b.tensors[name]
 			if a == nil {
 				continue
 			}
-			if got, ok := a.scalar(); !ok || got != want {
-				return fault(b.entry, -1, "tensor %.200q is not %v: a static quantisation, of which only the weights could be read", name, want)
+			if got, ok := a.scalar(); !ok || got != float64(want) {
+				return fault(b.entry, -1, "tensor %.200q is not %d: a static quantisation, of which only the weights could be read", name, want)
 			}
 			delete(b.tensors, name)
 		}

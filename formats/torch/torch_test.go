@@ -160,6 +160,7 @@ func TestPackedLinears(t *testing.T) {
 	each := tuple(name("torch", "per_channel_affine"), vector("DoubleStorage", "1", 2), vector("LongStorage", "2", 2), num(0))
 	scales := string(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, math.Float64bits(0.5)), math.Float64bits(2)))
 	zeros := "\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff"
+	lists := tuple(name("torch", "per_channel_affine"), "]("+float(0.5)+float(2)+"e", "]("+num(0)+num(-1)+"e", num(0))
 	bias := vector("IntStorage", "3", 4)
 	buffers := []string{"l.scale", vector("FloatStorage", "4", 1), "l.zero_point", vector("LongStorage", "5", 1), "l._packed_params.dtype", name("torch", "qint8")}
 	for what, c := range map[string]struct {
@@ -169,6 +170,7 @@ func TestPackedLinears(t *testing.T) {
 	}{
 		"per tensor":  {[]string{"l._packed_params._packed_params", tuple(affine(one), bias)}, 0.5 * ('0' + 128), []string{"l.bias", "l.weight"}},
 		"per channel": {[]string{"l._packed_params._packed_params", tuple(affine(each), bias)}, 0.5 * '0', []string{"l.bias", "l.weight"}},
+		"lists":       {[]string{"l._packed_params._packed_params", tuple(affine(lists), bias)}, 0.5 * '0', []string{"l.bias", "l.weight"}},
 		"no bias":     {[]string{"l._packed_params._packed_params", tuple(affine(each), none)}, 0.5 * '0', []string{"l.weight"}},
 		"older":       {[]string{"l._packed_params.weight", affine(each), "l._packed_params.bias", bias}, 0.5 * '0', []string{"l.bias", "l.weight"}},
 	} {
@@ -262,7 +264,7 @@ func refusals() map[string]string {
 		pickled("x", view(bytes16, 0, nums(make([]int64, 17)...), nums(0))):               "dimensions",
 		pickled("x", view(stored("QInt8Storage", "0", 16), 0, nums(1), nums(1))):          "without their scale",
 		pickled("x", vector("ByteStorage", "0", 16), "x", vector("ByteStorage", "0", 16)): "twice",
-		pickled("x._packed_params._packed_params", tuple(none, none)):                     "not quantised",
+		pickled("x._packed_params._packed_params", tuple(none, none)):                     "weight of \"x._packed_params._packed_params\" is no tensor",
 		pickled("x._packed_params._packed_params", none):                                  "no pair",
 		quant(0, 0):          "scale 0",
 		quant(-1, 0):         "scale -1",
@@ -271,7 +273,9 @@ func refusals() map[string]string {
 		quant(1e300, 0):      "scale 1e+300",
 		quant(1, 128):        "zero point 128",
 		channel(4, 0):        "for axis 0 of shape [2 8]",
-		channel(2, 2):        "axis",
+		pickled("x", affine(tuple(name("torch", "per_channel_affine"), "]("+float(1)+num(1)+"e", "]("+num(0)+num(0)+"e", num(0)))): "of one kind",
+		pickled("x", affine(tuple(name("torch", "per_channel_affine"), none, none, num(0)))):                                       "no numbers",
+		channel(2, 2): "axis",
 		pickled("x", affine(tuple(name("torch", "per_tensor_affine")))): "not known",
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -272,7 +273,8 @@ func parseZip(data []byte) (*File, error) {
 	if m.pos != len(pickle) {
 		return nil, fault(name, m.pos, "%d bytes follow the pickle", len(pickle)-m.pos)
 	}
-	for key, s := range m.storages {
+	for _, key := range slices.Sorted(maps.Keys(m.storages)) {
+		s := m.storages[key]
 		record := prefix + "/data/" + key
 		data, ok := z.read(record)
 		if !ok {
