@@ -54,8 +54,10 @@ func (r *repo) openPartial(f file, piece int64, exclusive bool, m *meter) (*part
 	p.progressed = fresh(f.size, piece)
 	var err error
 	if !exclusive || f.size < 0 {
-		p.data, err = os.CreateTemp(filepath.Join(r.dir, "blobs"), f.digest+".skiff.*.incomplete")
-		return p, err
+		if p.data, err = os.CreateTemp(filepath.Join(r.dir, "blobs"), f.digest+".skiff.*.incomplete"); err != nil {
+			return nil, err
+		}
+		return p, p.data.Chmod(0o644) // others read the cache too
 	}
 	path := r.blob(f.digest) + ".skiff"
 	p.state = path + ".state.incomplete"
