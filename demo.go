@@ -40,7 +40,7 @@ Everything happens in a temporary folder and on 127.0.0.1, and is gone at the en
 			return runDemo(cmd.Context(), cmd.OutOrStdout(), model)
 		},
 	}
-	cmd.Flags().StringVar(&model, "model", builtinName, "`MODEL` to ship: a folder, or builtin")
+	cmd.Flags().StringVar(&model, "model", builtinName, "`MODEL` to ship: a folder, hf:owner/name[@revision], or builtin")
 	return cmd
 }
 
@@ -87,7 +87,9 @@ func (d *demo) title(n int, format string, args ...any) {
 
 func (d *demo) importModel(ctx context.Context, arg string) error {
 	d.title(1, "Import")
-	m, err := importModel(ctx, arg)
+	p := newProgress(d.out)
+	defer p.stop()
+	m, err := importModel(ctx, arg, p)
 	if err != nil {
 		return err
 	}

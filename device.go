@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"skiff/agent"
@@ -36,6 +38,9 @@ Prints one JSON line {"ready":true,"http":...} when its local API answers, and s
 			var printed error
 			cfg.Ready = func(addr string) { printed = printJSON(cmd.OutOrStdout(), ready{Ready: true, HTTP: addr}) }
 			if err := agent.Run(cmd.Context(), cfg); err != nil {
+				if errors.Is(err, agent.ErrConfig) {
+					return usageError{err}
+				}
 				return stopped(cmd.Context(), err)
 			}
 			return printed

@@ -35,7 +35,7 @@ func newDevicesList() *cobra.Command {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), devices)
 			}
-			return printDevices(cmd.OutOrStdout(), devices)
+			return printDevices(plain{cmd.OutOrStdout()}, devices)
 		},
 	}
 	serverFlag(cmd, &server)

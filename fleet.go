@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"skiff/fleet"
@@ -21,6 +23,14 @@ Prints one JSON line {"ready":true,"mqtt":...,"http":...} when devices and opera
 at an interrupt. The HTTP interface asks nobody who they are: keep it on a loopback address.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cfg.Pace < 0 {
+				return usageError{fmt.Errorf("--pace %d: want 0 or more bytes per second", cfg.Pace)}
+			}
+			if cfg.Product != "" {
+				if err := checkID("product", cfg.Product); err != nil {
+					return err
+				}
+			}
 			cfg.Log = newLog(cmd.ErrOrStderr())
 			var printed error
 			cfg.Ready = func(mqtt, http string) {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"skiff/formats/strictjson"
 )
 
 // maxLine bounds one line of input; a longer one is not a text but a mistake.
@@ -35,6 +37,7 @@ type inputs struct {
 	lines *bufio.Reader // nil when the texts are arguments
 	json  bool          // a line that starts with " or [ is JSON
 	line  int           // lines read
+	err   error         // after the texts that were read before it
 }
 
 func newInputs(args []string, stdin io.Reader, asJSON bool) *inputs {
@@ -46,21 +49,26 @@ func newInputs(args []string, stdin io.Reader, asJSON bool) *inputs {
 }
 
 // next returns up to max texts, none at the end. It waits for the first one only:
-// who types a line gets the answer before typing another.
+// who types a line gets the answer before typing another. An error comes after the
+// texts before it.
 func (in *inputs) next(max int) ([]input, error) {
 	var batch []input
-	for len(batch) < max {
+	for len(batch) < max && in.err == nil {
 		one, err := in.one()
 		if errors.Is(err, io.EOF) {
 			return batch, nil
 		}
 		if err != nil {
-			return nil, err
+			in.err = err
+			break
 		}
 		batch = append(batch, one)
 		if in.lines != nil && !in.ready() {
 			break
 		}
+	}
+	if len(batch) == 0 {
+		return nil, in.err
 	}
 	return batch, nil
 }
@@ -78,7 +86,10 @@ func (in *inputs) one() (input, error) {
 		}
 		text := in.args[0]
 		in.args = in.args[1:]
-		return split(text), nil
+		if !utf8.ValidString(text) {
+			return input{}, fmt.Errorf("read argument %q: not UTF-8", text)
+		}
+		return split(text)
 	}
 	text, err := in.readLine()
 	if err != nil {
@@ -119,29 +130,48 @@ func (in *inputs) parse(text string) (input, error) {
 	if in.json && (strings.HasPrefix(text, `"`) || strings.HasPrefix(text, "[")) {
 		return parseJSON(text)
 	}
-	return split(text), nil
+	return split(text)
 }
 
 // split parts a pair at its tab.
-func split(text string) input {
-	if first, second, ok := strings.Cut(text, "\t"); ok {
-		return input{Text: first, Pair: &second}
+func split(text string) (input, error) {
+	first, second, ok := strings.Cut(text, "\t")
+	switch {
+	case !ok:
+		return input{Text: text}, nil
+	case strings.Contains(second, "\t"):
+		return input{}, errors.New("more than two fields with tabs between (a JSON string may hold tabs)")
 	}
-	return input{Text: text}
+	return input{Text: first, Pair: &second}, nil
 }
 
+// parseJSON reads a string, or an array of two.
 func parseJSON(text string) (input, error) {
-	if text[0] == '"' {
-		var one string
-		err := json.Unmarshal([]byte(text), &one)
-		return input{Text: one}, err
-	}
-	var pair []string
-	if err := json.Unmarshal([]byte(text), &pair); err != nil {
+	s, err := strictjson.New([]byte(text), 1)
+	if err != nil {
 		return input{}, err
 	}
-	if len(pair) != 2 {
-		return input{}, fmt.Errorf("%d texts, want a pair", len(pair))
+	var texts []string
+	one := func(int) error {
+		next, err := s.String()
+		texts = append(texts, next)
+		return err
 	}
-	return input{Text: pair[0], Pair: &pair[1]}, nil
+	if text[0] == '"' {
+		err = one(0)
+	} else {
+		err = s.Array(one)
+	}
+	if err == nil {
+		err = s.End()
+	}
+	switch {
+	case err != nil:
+		return input{}, err
+	case text[0] == '"':
+		return input{Text: texts[0]}, nil
+	case len(texts) == 2:
+		return input{Text: texts[0], Pair: &texts[1]}, nil
+	}
+	return input{}, fmt.Errorf("%d texts, want a pair", len(texts))
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"skiff/formats/bundle"
+	"skiff/formats/sign"
+	"skiff/packager/builtin"
 	"skiff/packager/importer"
 )
 
@@ -17,18 +19,19 @@ func newInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect BUNDLE|MODEL|FILE",
 		Short: "Check a bundle, a model's folder or a single model file wholly, and tell what is in it",
-		Long: `Check a bundle, a model's folder or a single model file (safetensors, config.json, tokenizer.json) wholly,
-and tell what is in it. Whether the signer of a bundle is trusted is what skiff verify answers.`,
+		Long: `Check a bundle, a model's folder (also hf:owner/name[@revision] on a hub) or a single model file
+(safetensors, config.json, tokenizer.json) wholly, and tell what is in it. A bundle's signature is checked when it is by the default key; who else signed, and
+whether he is trusted, is what skiff verify answers.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			info, err := inspect(cmd.Context(), args[0])
+			info, err := inspect(cmd, args[0])
 			switch {
 			case err != nil:
 				return err
 			case asJSON:
 				return printJSON(cmd.OutOrStdout(), info)
 			}
-			return info.WriteText(cmd.OutOrStdout())
+			return info.WriteText(plain{cmd.OutOrStdout()})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
@@ -40,7 +43,8 @@ type description interface {
 	WriteText(w io.Writer) error
 }
 
-func inspect(ctx context.Context, arg string) (description, error) {
+func inspect(cmd *cobra.Command, arg string) (description, error) {
+	ctx := cmd.Context()
 	isFile, err := isBundle(arg)
 	if err != nil {
 		return nil, err
@@ -48,7 +52,20 @@ func inspect(ctx context.Context, arg string) (description, error) {
 	if isFile {
 		return inspectBundle(ctx, arg)
 	}
-	return importer.Inspect(ctx, arg)
+	if arg != builtinName {
+		p := newProgress(cmd.ErrOrStderr())
+		defer p.stop()
+		dir, _, err := pulled(ctx, arg, false, p)
+		if err != nil {
+			return nil, err
+		}
+		return importer.Inspect(ctx, dir)
+	}
+	files, err := builtin.Model()
+	if err != nil {
+		return nil, err
+	}
+	return importer.InspectFS(ctx, files, builtin.Name)
 }
 
 // bundleInfo is what skiff inspect --json prints for a bundle.
@@ -60,7 +77,8 @@ type bundleInfo struct {
 	Release    uint64         `json:"release"`
 	Product    string         `json:"product"`
 	Channels   []string       `json:"channels,omitempty"` // none: any
-	SignedBy   []string       `json:"signed_by"`          // key ids
+	SignedBy   []string       `json:"signed_by"`          // key ids, as the file says
+	VerifiedBy string         `json:"verified_by"`        // the default key's id where that signed; "": no signature could be checked
 	Task       string         `json:"task"`
 	Dim        int            `json:"dim"`
 	MaxTokens  int            `json:"max_tokens"` // of one text
@@ -124,6 +142,9 @@ func inspectBundle(ctx context.Context, path string) (info bundleInfo, err error
 	for _, s := range b.Signatures {
 		info.SignedBy = append(info.SignedBy, s.Key.String())
 	}
+	if info.VerifiedBy, err = ownSignature(b); err != nil {
+		return bundleInfo{}, fmt.Errorf("verify %s: %w", path, err)
+	}
 	if q := m.Quality; q.Count > 0 {
 		info.Quality = &qualityInfo{q.Count, q.CosineMean, q.CosineP1, q.CosineMin}
 	}
@@ -131,6 +152,24 @@ func inspectBundle(ctx context.Context, path string) (info bundleInfo, err error
 		info.Objects = append(info.Objects, describe(o))
 	}
 	return info, nil
+}
+
+// ownSignature checks the signature of the default key, where there is such a key and it
+// is named; it returns the key's id, or "". A bundle names the keys of its signatures and
+// does not hold them, so only those that are known can be checked.
+func ownSignature(b *bundle.Bundle) (string, error) {
+	trust, err := ownTrust()
+	if err != nil || trust == nil {
+		return "", err
+	}
+	key, err := trust.Verify(sign.RoleModel, sign.TypeManifest, b.ManifestBytes, b.Signatures)
+	switch {
+	case errors.Is(err, sign.ErrUntrusted):
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	return key.String(), nil
 }
 
 func describe(o bundle.Object) objectInfo {
@@ -156,7 +195,11 @@ func (b bundleInfo) WriteText(w io.Writer) error {
 		fmt.Fprintf(w, " in channels %q", b.Channels)
 	}
 	for _, k := range b.SignedBy {
-		fmt.Fprintf(w, "\nsigned by %s", k)
+		how := "(not checked: skiff verify --trust)"
+		if k == b.VerifiedBy {
+			how = "(checked)"
+		}
+		fmt.Fprintf(w, "\nsigned by %s %s", k, how)
 	}
 	fmt.Fprintf(w, "\ntask %s: %d numbers for a text of up to %d tokens\n", b.Task, b.Dim, b.MaxTokens)
 	fmt.Fprintf(w, "%d bytes in %d chunks %v, all as their digests say\n", b.Bytes, b.Chunks, b.Codecs)

@@ -69,6 +69,22 @@ func trusted(path string) (*sign.Trust, error) {
 	return sign.NewTrust(key.Public(sign.RoleModel)), nil
 }
 
+// ownTrust is the public half of the default key; nil where none has been made yet.
+func ownTrust() (*sign.Trust, error) {
+	dir, err := keyFolder()
+	if err != nil {
+		return nil, nil // no configuration directory: no key
+	}
+	key, err := sign.LoadPrivate(filepath.Join(dir, privateFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return sign.NewTrust(key.Public(sign.RoleModel)), nil
+}
+
 func keyFolder() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {

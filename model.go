@@ -26,7 +26,7 @@ const bundleMagic = "\x89SKIFF"
 // isBundle reports whether an argument is a BUNDLE rather than a MODEL: by its
 // name, or by how the file begins. A broken .skiff file is a broken bundle.
 func isBundle(arg string) (bool, error) {
-	if arg == builtinName {
+	if arg == builtinName || onHub(arg) {
 		return false, nil
 	}
 	info, err := os.Stat(arg)
@@ -36,7 +36,7 @@ func isBundle(arg string) (bool, error) {
 	if strings.HasSuffix(arg, ".skiff") {
 		return true, nil
 	}
-	f, err := os.Open(arg)
+	f, err := openRegular(arg)
 	if err != nil {
 		return false, err
 	}
@@ -46,6 +46,19 @@ func isBundle(arg string) (bool, error) {
 		return false, fmt.Errorf("read %s: %w", arg, err)
 	}
 	return string(start) == bundleMagic, nil
+}
+
+// openRegular opens a file to read. What is no regular file is refused before it is
+// opened: a named pipe would wait for a writer, and a device may have no end.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("open %s: not a regular file", path)
+	}
+	return os.Open(path)
 }
 
 // openBundle opens a bundle signed by a key of the trust file, or by the default
@@ -65,16 +78,29 @@ func openBundle(path, trustFile string) (*bundle.Bundle, error) {
 	return b, nil
 }
 
-// importModel reads MODEL: a folder, a file, or the built-in one.
-func importModel(ctx context.Context, arg string) (*graph.Model, error) {
+// importModel reads MODEL: a folder, a file, one of a hub, or the built-in one.
+func importModel(ctx context.Context, arg string, p *progress) (*graph.Model, error) {
 	if arg != builtinName {
-		return importer.Open(ctx, arg)
+		return importFolder(ctx, arg, p)
 	}
 	files, err := builtin.Model()
 	if err != nil {
 		return nil, err
 	}
 	return importer.OpenFS(ctx, files, builtin.Name)
+}
+
+// importFolder reads a MODEL that is on disk, or is after it was pulled.
+func importFolder(ctx context.Context, arg string, p *progress) (*graph.Model, error) {
+	dir, name, err := pulled(ctx, arg, false, p)
+	if err != nil {
+		return nil, err
+	}
+	m, err := importer.Open(ctx, dir)
+	if err == nil && name != "" {
+		m.Name = name // its folder is called like a commit
+	}
+	return m, err
 }
 
 // openOrPack gives the bundle of an argument: a BUNDLE from its file, a MODEL
@@ -89,7 +115,7 @@ func openOrPack(ctx context.Context, arg, trustFile string, p *progress) (*bundl
 	if isFile {
 		return openBundle(arg, trustFile)
 	}
-	m, err := importModel(ctx, arg)
+	m, err := importModel(ctx, arg, p)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,12 +40,18 @@ func newPack() *cobra.Command {
 		Short: "Quantise, compile, prove and sign a model into one file",
 		Long: `Quantise, compile, prove and sign a model into one file.
 
+MODEL is a folder, hf:owner/name[@revision] on a hub, or builtin. What is pulled from a hub stays in the cache
+that other tools share; HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean there.
+
 The default key is made at first use; its public half lies beside it in the skiff folder of the user's
 configuration directory, ready to be given to devices.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cfg.Outliers < -1 || cfg.Outliers > 4 {
 				return usageError{fmt.Errorf("%d outlier columns, want -1 to 4", cfg.Outliers)}
+			}
+			if err := checkAudience(cfg); err != nil {
+				return err
 			}
 			result, err := pack(cmd, args[0], output, key, cfg)
 			switch {
@@ -53,7 +60,7 @@ configuration directory, ready to be given to devices.`,
 			case asJSON:
 				return printJSON(cmd.OutOrStdout(), result)
 			}
-			return result.print(cmd.OutOrStdout())
+			return result.print(plain{cmd.OutOrStdout()})
 		},
 	}
 	f := cmd.Flags()
@@ -61,7 +68,7 @@ configuration directory, ready to be given to devices.`,
 	f.StringVar(&key, "key", "", "private key `FILE` to sign with (default: the default key)")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	f.BoolVar(&cfg.Fast, "fast", false, "calibrate and measure on a quarter of the texts")
-	f.StringVar(&cfg.Name, "name", "", "name of the model (default: its folder's)")
+	f.StringVar(&cfg.Name, "name", "", "name of the model (default: its folder's, or that on the hub)")
 	f.StringVar(&cfg.Version, "version", "", "version for people (default 1)")
 	f.Uint64Var(&cfg.Release, "release", 0, "release counter, which devices do not let go down (default 1)")
 	f.StringVar(&cfg.Product, "product", "", "product whose devices may install it (default "+packager.DefaultProduct+")")
@@ -74,15 +81,15 @@ func pack(cmd *cobra.Command, arg, output, key string, cfg packager.Config) (pac
 	if err := checkOutput(output); err != nil {
 		return packed{}, err
 	}
-	m, err := importModel(cmd.Context(), arg)
+	p := newProgress(cmd.ErrOrStderr())
+	defer p.stop()
+	m, err := importModel(cmd.Context(), arg, p)
 	if err != nil {
 		return packed{}, err
 	}
 	if cfg.Key, err = signingKey(key); err != nil {
 		return packed{}, err
 	}
-	p := newProgress(cmd.ErrOrStderr())
-	defer p.stop()
 	stages := p.stages()
 	cfg.Progress = stages.report
 	b, report, err := packager.Pack(cmd.Context(), m, cfg)
@@ -104,10 +111,28 @@ func pack(cmd *cobra.Command, arg, output, key string, cfg packager.Config) (pac
 	}, nil
 }
 
+// checkAudience tells before the work what devices could never match.
+func checkAudience(cfg packager.Config) error {
+	var errs []error
+	if cfg.Product != "" {
+		errs = append(errs, checkID("product", cfg.Product))
+	}
+	for _, c := range cfg.Channels {
+		errs = append(errs, checkID("channel", c))
+	}
+	return errors.Join(errs...)
+}
+
 // checkOutput tells before the work what would stop its result from being written.
 func checkOutput(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	if path == "" {
+		return usageError{errors.New("--output names no file")}
+	}
+	switch info, err := os.Stat(path); {
+	case err == nil && info.IsDir():
 		return fmt.Errorf("write %s: is a folder", path)
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("write %s: not a regular file, and would be replaced by one", path)
 	}
 	info, err := os.Stat(filepath.Dir(path))
 	if err != nil {

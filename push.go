@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +28,9 @@ func newPush() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
+			if err := checkID("channel", channel); err != nil {
+				return err
+			}
 			p := newProgress(cmd.ErrOrStderr())
 			defer p.stop()
 			result, err := push(cmd.Context(), client, args[0], channel, p)
@@ -38,7 +40,7 @@ func newPush() *cobra.Command {
 			case asJSON:
 				return printJSON(cmd.OutOrStdout(), result)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s is desired on channel %s (state %d)\nbundle %s\n",
+			_, err = fmt.Fprintf(plain{cmd.OutOrStdout()}, "%s %s is desired on channel %s (state %d)\nbundle %s\n",
 				result.Bundle.Name, result.Bundle.Version, channel, result.Channel.Counter, result.Bundle.Digest)
 			return err
 		},
@@ -55,7 +57,7 @@ func serverFlag(cmd *cobra.Command, server *string) {
 
 // push uploads first, so that a channel never desires what the server lacks.
 func push(ctx context.Context, client *api.Client, path, channel string, p *progress) (pushed, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return pushed{}, err
 	}

@@ -48,8 +48,9 @@ func newRun() *cobra.Command {
 		Short: "Answer each text, or each line of standard input",
 		Long: `Answer each text, or each line of standard input, in order.
 
-A MODEL is quantised and compiled in memory first and gives what its bundle would give; --f32 runs its
-float32 reference instead. With --json a line that starts with " or [ is a JSON string or a pair of them.`,
+A MODEL (a folder, hf:owner/name[@revision] on a hub, or builtin) is quantised and compiled in memory first
+and gives what its bundle would give; --f32 runs its float32 reference instead. With --json a line that starts
+with " or [ is a JSON string or a pair of them.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if err := checkEngine(f.engine); err != nil {
@@ -106,7 +107,7 @@ func openRunner(ctx context.Context, arg string, f runFlags, p *progress) (runne
 	if isFile {
 		return nil, usageError{fmt.Errorf("%s is a bundle: it holds no float32 weights for --f32", arg)}
 	}
-	m, err := importModel(ctx, arg)
+	m, err := importModel(ctx, arg, p)
 	if err != nil {
 		return nil, err
 	}

@@ -32,12 +32,12 @@ func newTokenize() *cobra.Command {
 		Short: "Show the tokens of each text",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			tok, err := openTokenizer(cmd.Context(), args[0], trust)
+			tok, err := openTokenizer(cmd, args[0], trust)
 			if err != nil {
 				return err
 			}
 			texts := newInputs(args[1:], cmd.InOrStdin(), asJSON)
-			return tokenize(cmd.Context(), tok, texts, cmd.OutOrStdout(), asJSON)
+			return tokenize(cmd.Context(), tok, texts, plain{cmd.OutOrStdout()}, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per input")
@@ -71,8 +71,10 @@ func tokenize(ctx context.Context, tok *tokenizer.Tokenizer, texts *inputs, out 
 
 // openTokenizer reads the tokenizer of a bundle, of a model's folder, or a
 // tokenizer.json on its own: the weights beside it are not touched.
-func openTokenizer(ctx context.Context, arg, trust string) (*tokenizer.Tokenizer, error) {
-	text, err := tokenizerText(ctx, arg, trust)
+func openTokenizer(cmd *cobra.Command, arg, trust string) (*tokenizer.Tokenizer, error) {
+	p := newProgress(cmd.ErrOrStderr())
+	defer p.stop()
+	text, err := tokenizerText(cmd.Context(), arg, trust, p)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +85,7 @@ func openTokenizer(ctx context.Context, arg, trust string) (*tokenizer.Tokenizer
 	return tok, nil
 }
 
-func tokenizerText(ctx context.Context, arg, trust string) ([]byte, error) {
+func tokenizerText(ctx context.Context, arg, trust string, p *progress) ([]byte, error) {
 	if arg == builtinName {
 		return builtin.File(tokenizerFile)
 	}
@@ -94,11 +96,26 @@ func tokenizerText(ctx context.Context, arg, trust string) ([]byte, error) {
 	if isFile {
 		return bundledTokenizer(ctx, arg, trust)
 	}
+	if arg, _, err = pulled(ctx, arg, true, p); err != nil {
+		return nil, err
+	}
 	if info, err := os.Stat(arg); err == nil && info.IsDir() {
 		arg = filepath.Join(arg, tokenizerFile)
 	}
-	return os.ReadFile(arg)
+	f, err := openRegular(arg)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxTokenizer+1))
+	if err == nil && len(text) > maxTokenizer {
+		err = fmt.Errorf("read %s: longer than %d bytes", arg, maxTokenizer)
+	}
+	return text, err
 }
+
+// maxTokenizer bounds a tokenizer.json, in bytes, as the importer does.
+const maxTokenizer = 128 << 20
 
 const tokenizerFile = "tokenizer.json"
 

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -27,6 +31,19 @@ func TestWrongUse(t *testing.T) {
 		{"fleet serve", "required flag(s)"},
 		{"push x.skiff", `required flag(s) "server" not set`},
 		{"devices list", `required flag(s) "server" not set`},
+		{"help sail", `unknown command "sail"`},
+		{"pack builtin --output=", "--output names no file"},
+		{"pack builtin -o x --product a/b", `--product "a/b"`},
+		{"pack builtin -o x --channel a,#", `--channel "#"`},
+		{"push x.skiff --server http://127.0.0.1:1 --channel a/b", `--channel "a/b"`},
+		{"device run --data d --id a/b", `device "a/b"`},
+		{"device run --data d --id a --channel +", `channel "+"`},
+		{"device run --data= --id a", "no data folder"},
+		{"device run --data d --id a --broker http://h", `unknown scheme "http"`},
+		{"device run --data d --id a --http 127.0.0.1:0 --socket s", "[http socket]"},
+		{"serve x.skiff --http 127.0.0.1:0 --socket s", "[http socket]"},
+		{"fleet serve --data d --pace=-1", "--pace -1"},
+		{"fleet serve --data d --product /", `--product "/"`},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			r := h.run(t, "", strings.Fields(c.args)...)
@@ -59,5 +76,67 @@ func TestMissingFile(t *testing.T) {
 		if r.status != statusFailed || r.stdout != "" || !strings.Contains(r.stderr, "nowhere") {
 			t.Errorf("skiff %s: status %d, stdout %q, stderr %q", args, r.status, r.stdout, r.stderr)
 		}
+	}
+}
+
+// TestNoRegularFile: a pipe, a folder or a link in a circle is named and refused at
+// once, where a file should be.
+func TestNoRegularFile(t *testing.T) {
+	m, dir := packedMini(t), t.TempDir()
+	pipe, loop := filepath.Join(dir, "pipe"), filepath.Join(dir, "loop")
+	model := filepath.Join(dir, "model")
+	for _, err := range []error{
+		syscall.Mkfifo(pipe, 0o600), syscall.Mkfifo(pipe+".skiff", 0o600), syscall.Mkfifo(pipe+".safetensors", 0o600),
+		os.Symlink(loop, loop), os.Mkdir(model, 0o700), syscall.Mkfifo(filepath.Join(model, "tokenizer.json"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, at := range []string{pipe, pipe + ".skiff", pipe + ".safetensors", loop} {
+		for _, args := range [][]string{
+			{"inspect", at}, {"verify", at}, {"run", at, "x"}, {"tokenize", at, "x"}, {"serve", at}, {"pack", at, "-o", filepath.Join(dir, "out")},
+			{"push", at, "--server", "http://127.0.0.1:1"},
+		} {
+			if r := m.home.run(t, "", args...); r.status != statusFailed || r.stdout != "" || !strings.Contains(r.stderr, filepath.Base(at)) {
+				t.Errorf("skiff %s: status %d, stdout %q, stderr %q", args, r.status, r.stdout, r.stderr)
+			}
+		}
+	}
+	if r := m.home.run(t, "", "tokenize", model, "x"); r.status != statusFailed || !strings.Contains(r.stderr, "not a regular file") {
+		t.Errorf("tokenize: status %d, stderr %q", r.status, r.stderr)
+	}
+	if r := m.home.run(t, "", "pack", "builtin", "-o", pipe); r.status != statusFailed || !strings.Contains(r.stderr, "not a regular file") {
+		t.Errorf("pack: status %d, stderr %q", r.status, r.stderr)
+	}
+	if info, err := os.Lstat(pipe); err != nil || info.Mode().IsRegular() {
+		t.Errorf("the pipe was replaced: %v, %v", info, err)
+	}
+}
+
+// TestPlain: what a file or a device calls itself does not command the terminal.
+func TestPlain(t *testing.T) {
+	var out bytes.Buffer
+	text := "a\tb\n\x1b[2J\x7f\u009b\r é\n"
+	if n, err := (plain{&out}).Write([]byte(text)); n != len(text) || err != nil {
+		t.Errorf("wrote %d, %v", n, err)
+	}
+	if want := "a\tb\n" + `\u001b[2J\u007f\u009b\u000d é` + "\n"; out.String() != want {
+		t.Errorf("wrote %q, want %q", out.String(), want)
+	}
+	h, path := newHome(t), filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(path, []byte(`{"model_type": "bert", "\u001b[2J": 1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := h.run(t, "", "inspect", path); r.status != statusFailed || strings.Contains(r.stderr, "\x1b") || !strings.Contains(r.stderr, `\u001b[2J`) {
+		t.Errorf("status %d, stderr %q", r.status, r.stderr)
+	}
+}
+
+// TestInspectBuiltin: the model that comes with the binary can be looked at like any.
+func TestInspectBuiltin(t *testing.T) {
+	r := newHome(t).must(t, "", "inspect", "builtin", "--json")
+	if !strings.Contains(r.stdout, `"path":"skiff-mini-embed","kind":"model"`) {
+		t.Errorf("inspect builtin prints %.200s", r.stdout)
 	}
 }

@@ -35,7 +35,7 @@ func newVerify() *cobra.Command {
 				return errors.Join(err, printJSON(cmd.OutOrStdout(), v))
 			}
 			if err == nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s %s, release %d: %d bytes in %d chunks are what key %s signed\nbundle %s\n",
+				fmt.Fprintf(plain{cmd.OutOrStdout()}, "%s %s, release %d: %d bytes in %d chunks are what key %s signed\nbundle %s\n",
 					v.Name, v.Version, v.Release, v.Bytes, v.Chunks, v.Key, v.Digest)
 			}
 			return err

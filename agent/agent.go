@@ -28,6 +28,9 @@ import (
 // ErrHalt is returned by Run when the device's own state is impossible. The next start examines the store.
 var ErrHalt = errors.New("agent halted")
 
+// ErrConfig is returned by Run when the Config cannot be right.
+var ErrConfig = errors.New("configure agent")
+
 // Config says what device this is. DataDir, ID and a trust are required.
 type Config struct {
 	DataDir string      // everything that must survive a restart
@@ -73,6 +76,11 @@ func (c Config) validate() (Config, error) {
 			return c, fmt.Errorf("%s %q: want 1 to 64 characters of [A-Za-z0-9_-]", id.what, id.value)
 		}
 	}
+	if c.Broker != "" {
+		if err := link.CheckBroker(c.Broker); err != nil {
+			return c, err
+		}
+	}
 	if c.Trust == nil && c.TrustFile != "" {
 		var err error
 		if c.Trust, err = sign.LoadTrust(c.TrustFile); err != nil {
@@ -90,7 +98,7 @@ func (c Config) validate() (Config, error) {
 func Run(ctx context.Context, c Config) error {
 	c, err := c.validate()
 	if err != nil {
-		return fmt.Errorf("configure agent: %w", err)
+		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	a := &agent{config: c, trust: c.Trust, log: c.Log.With("device", c.ID), results: make(chan done, 1), heard: map[string][]byte{}}
 	if err := a.open(); err != nil {

@@ -117,6 +117,12 @@ func New(c Config) (*Link, error) {
 	return &Link{config: c, server: server, events: make(chan Event, maxQueued), out: make(chan outgoing, maxOutgoing)}, nil
 }
 
+// CheckBroker says what is wrong with the address of a broker.
+func CheckBroker(s string) error {
+	_, err := parseBroker(s)
+	return err
+}
+
 func parseBroker(s string) (*url.URL, error) {
 	if !strings.Contains(s, "://") {
 		s = "tcp://" + s

@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"unicode/utf8"
 )
 
 // request is OpenAI's. Input stays raw until its shape is known.
@@ -125,6 +126,9 @@ func readRequest(body io.Reader) (request, []string, *badRequest) {
 			return req, nil, &badRequest{message: message, status: http.StatusRequestEntityTooLarge}
 		}
 		return req, nil, &badRequest{message: "read request: " + err.Error()}
+	}
+	if !utf8.Valid(data) {
+		return req, nil, &badRequest{message: "request is not UTF-8"}
 	}
 	if err := json.Unmarshal(data, &req); err != nil {
 		return req, nil, &badRequest{message: "request is not the expected JSON: " + err.Error()}

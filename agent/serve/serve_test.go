@@ -123,6 +123,7 @@ func TestRefusals(t *testing.T) {
 		code                       int
 	}{
 		{"not JSON", `{`, "not the expected JSON", "", 400},
+		{"not UTF-8", "{\"input\":\"a\xff\"}", "not UTF-8", "", 400},
 		{"no input", `{}`, "must provide input", "input", 400},
 		{"null", `{"input":null}`, "must provide input", "input", 400},
 		{"number", `{"input":3}`, "string or an array", "input", 400},

@@ -67,6 +67,13 @@ func Open(r io.ReaderAt, size int64, trust *sign.Trust) (*Bundle, error) {
 
 // OpenFile is Open for a file. Close the bundle when it is no longer used.
 func OpenFile(path string, trust *sign.Trust) (*Bundle, error) {
+	info, err := os.Stat(path) // before Open, which would wait on a named pipe
+	if err != nil {
+		return nil, fmt.Errorf("open bundle: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("open bundle %s: %w", path, fault("file", 0, ErrUnsupported, "not a regular file"))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open bundle: %w", err)
@@ -83,9 +90,6 @@ func openFile(f *os.File, trust *sign.Trust) (*Bundle, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fault("file", 0, ErrUnsupported, "not a regular file")
 	}
 	b, err := Open(f, info.Size(), trust)
 	if err == nil {

@@ -14,10 +14,14 @@ import (
 	"runtime"
 )
 
-// Write replaces the file at path by what fill writes, with the permission bits perm. When it returns an error, the file at
+// Write replaces the file at path by what fill writes, with the permission bits perm. What is there and is no regular file
+// (a folder, a device, a pipe) is not replaced: that is an error. When it returns an error, the file at
 // path is what it was before, unless the error is of the last step ("sync folder"): then the new content stands but may not
 // outlive a power cut. No temporary file remains in either case.
 func Write(path string, perm fs.FileMode, fill func(w io.Writer) error) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("replace %s: not a regular file", path)
+	}
 	return write(path, perm, fill, os.Rename)
 }
 

@@ -107,3 +107,19 @@ func TestCreate(t *testing.T) {
 	holds(t, late, "other")
 	folder(t, dir, "key", "late")
 }
+
+// TestWriteReplacesFilesOnly: a folder, a pipe or a device stays what it is.
+func TestWriteReplacesFilesOnly(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(path, 0o600, content("x")); err == nil {
+		t.Error("a folder was replaced")
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		t.Errorf("now %v, %v", info, err)
+	}
+	folder(t, dir, "a")
+}

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"sort"
 
+	"skiff/formats/internal/parts"
 	"skiff/formats/strictjson"
 	"skiff/formats/tensor"
 )
@@ -70,14 +71,7 @@ type File struct {
 	names   []string
 	tensors map[string]tensor.View
 	meta    map[string]string
-	parts   []part
-}
-
-// part is one file behind a File.
-type part struct {
-	name  string
-	data  []byte
-	close func() error
+	parts   []parts.Part
 }
 
 // Names lists the tensors, sorted. The caller must not change the slice.
@@ -97,7 +91,7 @@ func (f *File) Metadata() map[string]string { return f.meta }
 // the index and then each shard, sorted.
 func (f *File) Each(visit func(name string, data []byte) error) error {
 	for _, p := range f.parts {
-		if err := visit(p.name, p.data); err != nil {
+		if err := visit(p.Name, p.Data); err != nil {
 			return err
 		}
 	}
@@ -108,7 +102,7 @@ func (f *File) Each(visit func(name string, data []byte) error) error {
 func (f *File) Close() error {
 	var errs []error
 	for _, p := range f.parts {
-		errs = append(errs, p.close())
+		errs = append(errs, p.Close())
 	}
 	f.parts, f.tensors, f.names = nil, nil, nil
 	return errors.Join(errs...)
@@ -135,7 +129,7 @@ func Parse(data []byte) (*File, error) {
 		f.tensors[name] = e.view
 	}
 	sort.Strings(f.names)
-	f.parts = []part{{data: data, close: func() error { return nil }}}
+	f.parts = []parts.Part{{Data: data, Close: func() error { return nil }}}
 	return f, nil
 }
 

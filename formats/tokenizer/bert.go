@@ -46,6 +46,7 @@ func (n *bertNormalizer) asciiByte(c byte) byte {
 
 func (n *bertNormalizer) normalize(t, spare *text) {
 	spare.reset(t.tracked)
+	spare.base = t.base
 	folded := n.first(t, spare)
 	*t, *spare = *spare, *t
 	if folded {
@@ -101,21 +102,6 @@ func (n *bertNormalizer) other(r rune, t, dst *text, i int) {
 	dst.put(' ', t, i)
 	dst.put(r, t, i)
 	dst.put(' ', t, i)
-}
-
-// lowercase lowers every character by itself.
-func lowercase(t, spare *text) {
-	spare.reset(t.tracked)
-	for i := 0; i < len(t.b); {
-		r, size := utf8.DecodeRune(t.b[i:])
-		first, second := lower(r)
-		spare.put(first, t, i)
-		if second != 0 {
-			spare.put(second, t, i)
-		}
-		i += size
-	}
-	*t, *spare = *spare, *t
 }
 
 // stripMarks drops the nonspacing marks, in place.

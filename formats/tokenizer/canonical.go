@@ -63,3 +63,10 @@ func appendList[T any](dst []byte, list []T, item func([]byte, T) []byte) []byte
 	}
 	return append(dst, ']')
 }
+
+// appendType appends a component that has nothing but a type.
+func appendType(dst []byte, name string) []byte {
+	dst = append(dst, `{"type":`...)
+	dst = appendString(dst, name)
+	return append(dst, '}')
+}

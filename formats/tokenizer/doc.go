@@ -14,15 +14,15 @@
 // normalizer, preTokenizer, model, postProcessor and decoder; each interface's
 // file has the one switch over component types. A type, key or value that is
 // not implemented is refused by name, never ignored, because a token that is
-// off by one spoils an answer silently. What is implemented: BertNormalizer,
-// BertPreTokenizer, Sequence of these, WordPiece (model and decoder),
-// TemplateProcessing, BertProcessing, added tokens, truncation and padding.
+// off by one spoils an answer silently. What is implemented: all models,
+// normalizers, pre-tokenizers, post-processors and decoders of the library but
+// WordLevel; of Oniguruma's regex syntax what needs no back reference.
 //
-// Unicode properties come from tables_gen.go, written by tablegen and pinned to
+// Unicode properties come from tables_gen.go and tables_more_gen.go, written by tablegen and pinned to
 // the Unicode versions the library uses (8.0, 9.0, 16.0 and 17.0 side by side):
 // those of Go change with the toolchain, and a model's tokens must not.
 //
 // It imports only the standard library, does no I/O and reads no clock.
 package tokenizer
 
-//go:generate go run ./tablegen -tables ../../../shared/tokenizers/unicode_tables.json -o tables_gen.go
+//go:generate go run ./tablegen -tables ../../../shared/tokenizers/unicode_tables.json -o tables_gen.go -more tables_more_gen.go

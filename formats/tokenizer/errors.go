@@ -16,6 +16,9 @@ var ErrUnsupported = errors.New("unsupported tokenizer")
 // bounds.
 var ErrLimit = errors.New("tokenizer limit exceeded")
 
+// errUnknown is the library's error for a model without an unknown token.
+var errUnknown = errors.New("encode: a character is unknown and the model has no unk_id")
+
 // Error tells where in a tokenizer.json something is wrong.
 type Error struct {
 	Section string // path of keys, such as "model.vocab"; "json" for syntax

@@ -105,10 +105,10 @@ func TestRefused(t *testing.T) {
 		kind error
 	}{
 		{tiny{normalizer: `{"type":"Quantum"}`}.json(), `normalizer: unsupported type "Quantum"`, ErrUnsupported},
-		{tiny{pre: `{"type":"Sequence","pretokenizers":[` + bertPre + `,{"type":"Split"}]}`}.json(), `pre_tokenizer.pretokenizers[1]: unsupported type "Split"`, ErrUnsupported},
-		{tiny{model: `{"type":"Unigram","vocab":[]}`}.json(), `model: unsupported type "Unigram"`, ErrUnsupported},
-		{tiny{post: `{"type":"RobertaProcessing"}`}.json(), `post_processor: unsupported type "RobertaProcessing"`, ErrUnsupported},
-		{tiny{decoder: `{"type":"CTC"}`}.json(), `decoder: unsupported type "CTC"`, ErrUnsupported},
+		{tiny{pre: `{"type":"Sequence","pretokenizers":[` + bertPre + `,{"type":"Chop"}]}`}.json(), `pre_tokenizer.pretokenizers[1]: unsupported type "Chop"`, ErrUnsupported},
+		{tiny{model: `{"type":"WordLevel","vocab":[]}`}.json(), `model: unsupported type "WordLevel"`, ErrUnsupported},
+		{tiny{post: `{"type":"AlbertProcessing"}`}.json(), `post_processor: unsupported type "AlbertProcessing"`, ErrUnsupported},
+		{tiny{decoder: `{"type":"Speech"}`}.json(), `decoder: unsupported type "Speech"`, ErrUnsupported},
 		{tiny{model: `{"vocab":{}}`}.json(), `model: missing key "type"`, ErrCorrupt},
 		{tiny{normalizer: `{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":1,"lowercase":true}`}.json(), `normalizer.strip_accents: expected true or false, got a number`, ErrCorrupt},
 		{tiny{normalizer: `{"type":"BertNormalizer","new":1}`}.json(), `normalizer: unknown key "new"`, ErrUnsupported},

@@ -3,7 +3,9 @@ package tokenizer
 // model splits words into tokens of a vocabulary.
 type model interface {
 	// tokenize appends the tokens of a word; their bytes count from its start.
-	tokenize(dst []piece, word []byte) []piece
+	tokenize(s *workspace, dst []piece, word []byte) []piece
+	// text returns the text of a piece of a word.
+	text(p piece, word []byte) string
 	id(token string) (int32, bool)
 	token(id int32) (string, bool)
 	// size is the number of words, ids the least number above all ids.
@@ -16,17 +18,57 @@ type model interface {
 // piece is a token and the bytes of its word that it stands for.
 type piece struct{ id, lo, hi int32 }
 
+// workspace is the room models need for one word at a time.
+type workspace struct {
+	symbols []symbol    // bpe
+	heap    []candidate // bpe
+	buf     []byte      // bpe
+	best    []arrival   // unigram
+	pieces  []piece     // unigram
+	failed  bool        // unigram: an unknown character and no token for it
+}
+
 // parseModel is the dispatch table of section "model".
 func parseModel(v value) (model, error) {
-	typ, err := v.typeOf()
+	typ, err := v.modelType()
 	if err != nil {
 		return nil, err
 	}
 	switch typ {
+	case "BPE":
+		return parseBPE(v)
+	case "Unigram":
+		return parseUnigram(v)
 	case "WordPiece":
 		return parseWordPiece(v)
 	}
 	return nil, v.unsupported(typ)
+}
+
+// modelType returns the type of a model. Files before 2022 do not name it; what
+// they have tells.
+func (v value) modelType() (string, error) {
+	members, err := v.members()
+	if err != nil {
+		return "", err
+	}
+	guess := ""
+	for key := range members {
+		switch key {
+		case "type":
+			return v.typeOf()
+		case "merges":
+			guess = "BPE"
+		case "max_input_chars_per_word":
+			guess = "WordPiece"
+		case "unk_id":
+			guess = "Unigram"
+		}
+	}
+	if guess == "" {
+		return v.typeOf()
+	}
+	return guess, nil
 }
 
 // vocabulary is words with ids, both ways. Words are stored once, as runs of

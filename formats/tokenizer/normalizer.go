@@ -20,8 +20,26 @@ func parseNormalizer(v value) (normalizer, error) {
 	switch typ {
 	case "BertNormalizer":
 		return parseBertNormalizer(v)
+	case "ByteLevel":
+		return byteLevelNormalizer{}, v.object("type").err()
+	case "Lowercase":
+		return lowercaser{}, v.object("type").err()
+	case "NFC", "NFD", "NFKC", "NFKD":
+		return newUnicodeForm(typ), v.object("type").err()
+	case "Nmt":
+		return nmt{}, v.object("type").err()
+	case "Precompiled":
+		return parseCharsmap(v)
+	case "Prepend":
+		return parsePrepend(v)
+	case "Replace":
+		return parseReplace(v)
 	case "Sequence":
 		return parseNormalizers(v)
+	case "Strip":
+		return parseStrip(v)
+	case "StripAccents":
+		return accentStripper{}, v.object("type").err()
 	}
 	return nil, v.unsupported(typ)
 }

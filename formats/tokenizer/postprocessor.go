@@ -30,6 +30,13 @@ func parsePostProcessor(v value, ids int) (postProcessor, error) {
 	switch typ {
 	case "BertProcessing":
 		return parseBertProcessing(v, ids)
+	case "ByteLevel":
+		l, err := parseByteLevel(v)
+		return newTrimmed(plainTemplate(), []byteLevel{l}, l.appendJSON(nil)), err
+	case "RobertaProcessing":
+		return parseRoberta(v, ids)
+	case "Sequence":
+		return parsePostProcessors(v, ids)
 	case "TemplateProcessing":
 		return parseTemplate(v, ids)
 	}

@@ -1,5 +1,7 @@
 package tokenizer
 
+import "slices"
+
 // preTokenizer splits pieces of normalized text into words.
 type preTokenizer interface {
 	// split replaces w.cur with its words. Extents that are added tokens pass
@@ -19,10 +21,63 @@ type extent struct {
 type words struct {
 	text, spare text
 	cur, next   []extent
+	matches     []match // room for a pattern
 }
 
 // swap makes next the current split.
 func (w *words) swap() { w.cur, w.next = w.next, w.cur[:0] }
+
+// rewrite starts a new text in spare, into which the extents are to be moved.
+func (w *words) rewrite() {
+	w.spare.reset(w.text.tracked)
+	w.spare.base = w.text.base
+}
+
+// move copies bytes lo to hi to the new text.
+func (w *words) move(lo, hi int32) {
+	w.spare.b = append(w.spare.b, w.text.b[lo:hi]...)
+	if w.text.tracked {
+		w.spare.spans = append(w.spare.spans, w.text.spans[lo:hi]...)
+	}
+}
+
+// put writes s to the new text, with the span of byte i.
+func (w *words) put(s string, i int32) {
+	w.spare.b = append(w.spare.b, s...)
+	if w.text.tracked {
+		w.spare.cover(len(s), w.text.spans[i])
+	}
+}
+
+// atStart reports whether a piece is the start of the text. Where spans are not
+// kept it is not: Tokenizer.needsSpans sees to it.
+func (w *words) atStart(e extent) bool {
+	return w.text.tracked && w.text.spans[e.lo].start == 0
+}
+
+// needsSpans reports whether p asks atStart.
+func needsSpans(p preTokenizer) bool {
+	switch p := p.(type) {
+	case preTokenizers:
+		return slices.ContainsFunc(p, needsSpans)
+	case *metaspace:
+		return p.scheme == first
+	}
+	return false
+}
+
+// add makes what was written since byte lo of the new text a piece.
+func (w *words) add(lo int, added int32) {
+	if hi := len(w.spare.b); lo < hi {
+		w.next = append(w.next, extent{int32(lo), int32(hi), added})
+	}
+}
+
+// done makes the new text and its extents the current ones.
+func (w *words) done() {
+	w.text, w.spare = w.spare, w.text
+	w.swap()
+}
 
 // parsePreTokenizer is the dispatch table of section "pre_tokenizer".
 func parsePreTokenizer(v value) (preTokenizer, error) {
@@ -36,8 +91,28 @@ func parsePreTokenizer(v value) (preTokenizer, error) {
 	switch typ {
 	case "BertPreTokenizer":
 		return parseBertPreTokenizer(v)
+	case "ByteLevel":
+		return parseByteLevelPreTokenizer(v)
+	case "CharDelimiterSplit", "Delimiter":
+		return parseDelimiter(v)
+	case "Digits":
+		return parseDigits(v)
+	case "FixedLength":
+		return parseFixedLength(v)
+	case "Metaspace":
+		return parseMetaspacePreTokenizer(v)
+	case "Punctuation":
+		return parsePunctuation(v)
 	case "Sequence":
 		return parsePreTokenizers(v)
+	case "Split":
+		return parseSplit(v)
+	case "UnicodeScripts":
+		return unicodeScripts{}, v.object("type").err()
+	case "Whitespace":
+		return &splitter{wordPattern{}, removed, false, string(appendType(nil, typ))}, v.object("type").err()
+	case "WhitespaceSplit":
+		return &splitter{runePattern(isSpace), removed, false, string(appendType(nil, typ))}, v.object("type").err()
 	}
 	return nil, v.unsupported(typ)
 }

@@ -11,12 +11,13 @@ type scratch struct {
 	cuts   []extent // added tokens in raw
 	words  words    // one piece of raw, normalized and split
 	pieces []piece  // one word
-	ids    []int32  // the result
+	work   workspace
+	ids    []int32 // the result
 }
 
 func (k *Tokenizer) get() *scratch {
 	if s, ok := k.scratch.Get().(*scratch); ok {
-		s.ids = s.ids[:0]
+		s.ids, s.work.failed = s.ids[:0], false
 		return s
 	}
 	return new(scratch)
@@ -24,7 +25,7 @@ func (k *Tokenizer) get() *scratch {
 
 // put keeps s unless a long text has blown it up.
 func (k *Tokenizer) put(s *scratch) {
-	if cap(s.raw) <= maxKeptText && cap(s.words.text.spans) <= maxKeptText {
+	if cap(s.raw) <= maxKeptText && cap(s.words.text.spans) <= maxKeptText && cap(s.work.best) <= maxKeptText && cap(s.work.heap) <= maxKeptText {
 		k.scratch.Put(s)
 	}
 }
@@ -36,7 +37,11 @@ func (k *Tokenizer) sequence(text string, typeID int32, out *Encoding) error {
 	}
 	s := k.get()
 	k.run(s, text, -1, out)
+	failed := s.work.failed
 	k.put(s)
+	if failed {
+		return errUnknown
+	}
 	out.finish(typeID)
 	return nil
 }
@@ -52,7 +57,7 @@ func (k *Tokenizer) run(s *scratch, text string, enough int, out *Encoding) {
 		if enough >= 0 && len(s.ids) >= enough {
 			return
 		}
-		w.text.reset(out != nil)
+		w.text.reset(out != nil || k.needsSpans && e.lo == 0)
 		if out != nil {
 			at.move(s.raw, e.lo)
 		}
@@ -92,12 +97,12 @@ func (k *Tokenizer) emit(s *scratch, enough int, out *Encoding) {
 			k.emitAdded(s, e, out)
 			continue
 		}
-		s.pieces = k.model.tokenize(s.pieces[:0], t.b[e.lo:e.hi])
+		word := t.b[e.lo:e.hi]
+		s.pieces = k.model.tokenize(&s.work, s.pieces[:0], word)
 		for _, p := range s.pieces {
 			s.ids = append(s.ids, p.id)
 			if out != nil {
-				token, _ := k.model.token(p.id)
-				out.push(p.id, token, t.offsets(e.lo+p.lo, e.lo+p.hi))
+				out.push(p.id, k.model.text(p, word), t.offsets(min(e.lo+p.lo, e.hi), min(e.lo+p.hi, e.hi)))
 			}
 		}
 	}

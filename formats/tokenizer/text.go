@@ -11,7 +11,11 @@ type span struct{ start, end int32 }
 type text struct {
 	b       []byte
 	spans   []span
+	base    int32 // code point of the original text where the piece starts
 	tracked bool
+
+	marks, waiting []mark  // room for a composer
+	matches        []match // room for a pattern
 }
 
 // reset empties t, keeping its room.
@@ -23,6 +27,7 @@ func (t *text) reset(tracked bool) {
 // code point first of the original text.
 func (t *text) load(raw []byte, first int32) {
 	t.b = append(t.b, raw...)
+	t.base = first
 	if !t.tracked {
 		return
 	}

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 )
 
@@ -16,6 +17,7 @@ type Tokenizer struct {
 	model         model
 	postProcessor postProcessor
 	decoder       decoder
+	needsSpans    bool      // words depend on where in the text they are
 	scratch       sync.Pool // of *scratch
 }
 
@@ -73,6 +75,7 @@ func compile(o *object) (*Tokenizer, error) {
 			return nil, err
 		}
 	}
+	k.needsSpans = needsSpans(k.preTokenizer)
 	return k, nil
 }
 
@@ -190,7 +193,7 @@ func (k *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 		}
 		tokens = append(tokens, t)
 	}
-	return k.decoder.decode(tokens)
+	return strings.Join(k.decoder.decode(tokens), "")
 }
 
 // AppendIDs appends the ids of a single text with special tokens to dst. With

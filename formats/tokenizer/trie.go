@@ -82,6 +82,26 @@ func (t *trie) grow() {
 	}
 }
 
+// set sets the value of key, whether it had one or not.
+func (t *trie) set(key []byte, value int32) {
+	node := uint32(0)
+	for _, c := range key {
+		node = t.extend(node, c)
+	}
+	t.values[node] = value
+}
+
+// getBytes is get.
+func (t *trie) getBytes(key []byte) (int32, bool) {
+	node := uint32(0)
+	for _, c := range key {
+		if node = t.step(node, c); node == 0 {
+			return 0, false
+		}
+	}
+	return t.values[node], t.values[node] != noValue
+}
+
 // walk returns the node that key leads to.
 func (t *trie) walk(key string) (uint32, bool) {
 	node := uint32(0)

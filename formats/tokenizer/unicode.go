@@ -67,6 +67,7 @@ const (
 	jamoL       = 0x1100
 	jamoV       = 0x1161
 	jamoT       = 0x11A7
+	jamoLCount  = 19
 	jamoVCount  = 21
 	jamoTCount  = 28
 )

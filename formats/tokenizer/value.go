@@ -68,6 +68,19 @@ func (v value) integer(limit int64) (int64, error) {
 	return n, nil
 }
 
+// number reads a number.
+func (v value) number() (float64, error) {
+	if err := v.want(kindNumber); err != nil {
+		return 0, err
+	}
+	text := v.doc.data[v.node().off:v.node().end]
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return 0, v.corrupt("number %.20s is out of range", text)
+	}
+	return f, nil
+}
+
 // index reads a whole number below limit.
 func (v value) index(limit int64) (int, error) {
 	n, err := v.integer(limit - 1)
@@ -207,6 +220,22 @@ func (o *object) choice(key string, names ...string) int {
 		o.keep(v.fail(ErrUnsupported, "unsupported value %.60q", s))
 	}
 	return max(i, 0)
+}
+
+// optionalStr reads a string that may be missing or null.
+func (o *object) optionalStr(key string) string {
+	if _, ok := o.optional(key); ok {
+		return o.str(key)
+	}
+	return ""
+}
+
+// optionalBool reads a truth value that may be missing or null.
+func (o *object) optionalBool(key string) bool {
+	if _, ok := o.optional(key); ok {
+		return o.boolean(key)
+	}
+	return false
 }
 
 // typeOf returns the "type" of a component.

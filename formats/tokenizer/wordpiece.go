@@ -36,7 +36,7 @@ func parseWordPiece(v value) (model, error) {
 	return m, nil
 }
 
-func (m *wordPiece) tokenize(dst []piece, word []byte) []piece {
+func (m *wordPiece) tokenize(_ *workspace, dst []piece, word []byte) []piece {
 	whole := piece{m.unknown, 0, int32(len(word))}
 	if len(word) > m.maxChars && utf8.RuneCount(word) > m.maxChars {
 		return append(dst, whole)
@@ -55,6 +55,11 @@ func (m *wordPiece) tokenize(dst []piece, word []byte) []piece {
 			id, n = m.words.longest(m.inner, word[at:])
 		}
 	}
+}
+
+func (m *wordPiece) text(p piece, _ []byte) string {
+	t, _ := m.token(p.id)
+	return t
 }
 
 func (m *wordPiece) appendJSON(dst []byte) []byte {

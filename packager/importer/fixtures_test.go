@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -215,16 +214,5 @@ func TestActivationNames(t *testing.T) {
 	t.Log(known)
 	if len(known) < 11 {
 		t.Errorf("only %v", known)
-	}
-}
-
-// TestNoSafetensors: a folder that has only other files is refused by name.
-func TestNoSafetensors(t *testing.T) {
-	dir := shared(t, "fixtures", "bert-names-gamma-beta")
-	if _, err := os.Stat(filepath.Join(dir, "model.safetensors")); err == nil {
-		t.Fatal("it has one")
-	}
-	if _, err := Open(context.Background(), dir); err == nil || !strings.Contains(err.Error(), "model.safetensors") {
-		t.Errorf("got %v", err)
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"io/fs"
 	"sort"
-
-	"skiff/formats/safetensors"
 )
 
 // The longest files that are read whole, in bytes.
@@ -21,7 +19,7 @@ const (
 type folder struct {
 	name    string
 	fsys    fs.FS
-	weights func(sub string) (*safetensors.File, error)
+	weights func(sub string) (checkpoint, error)
 	used    []FileInfo
 }
 

@@ -5,7 +5,7 @@
 //
 //	config.json ----------------> sizes, activation, head     (config.go, keys.go)
 //	modules.json, 1_Pooling/ ---> pooling, dense, normalise   (modules.go, dense.go)
-//	*.safetensors --------------> operations and weights, by the table of the
+//	*.safetensors, *.bin -------> operations and weights, by the table of the
 //	                              architecture (arch.go; bert.go and its kin are a
 //	                              page each; build.go appends, weights.go binds)
 //	tokenizer.json -------------> formats/tokenizer
@@ -30,6 +30,7 @@ import (
 
 	"skiff/formats/safetensors"
 	"skiff/formats/strictjson"
+	"skiff/formats/torch"
 	"skiff/packager/graph"
 )
 
@@ -91,7 +92,7 @@ func jsonError(file string, err error) error {
 
 // Open reads the model folder at dir. The Model owns all its memory; no file
 // stays open. Errors of a folder that is not a good model are *Error or
-// *safetensors.Error, those of the disk wrap *fs.PathError.
+// *safetensors.Error or *torch.Error, those of the disk wrap *fs.PathError.
 func Open(ctx context.Context, dir string) (*graph.Model, error) {
 	f, err := osFolder(dir)
 	if err != nil {
@@ -120,20 +121,23 @@ func osFolder(dir string) (*folder, error) {
 	if !info.IsDir() {
 		return nil, invalid(dir, "", "give the folder that holds config.json", "not a folder")
 	}
-	weights := func(sub string) (*safetensors.File, error) {
-		return safetensors.OpenFolder(filepath.Join(abs, filepath.FromSlash(sub)))
+	weights := func(sub string) (checkpoint, error) {
+		at := filepath.Join(abs, filepath.FromSlash(sub))
+		return openCheckpoint(func() (*safetensors.File, error) { return safetensors.OpenFolder(at) },
+			func() (*torch.File, error) { return torch.OpenFolder(at) })
 	}
 	return &folder{name: filepath.Base(abs), fsys: os.DirFS(abs), weights: weights}, nil
 }
 
 // fsFolder is the root of fsys.
 func fsFolder(fsys fs.FS, name string) *folder {
-	weights := func(sub string) (*safetensors.File, error) {
+	weights := func(sub string) (checkpoint, error) {
 		below, err := fs.Sub(fsys, path.Clean("./"+sub))
 		if err != nil {
 			return nil, err
 		}
-		return safetensors.OpenFS(below)
+		return openCheckpoint(func() (*safetensors.File, error) { return safetensors.OpenFS(below) },
+			func() (*torch.File, error) { return torch.OpenFS(below) })
 	}
 	return &folder{name: name, fsys: fsys, weights: weights}
 }
@@ -186,5 +190,6 @@ type contents struct {
 	tokenizer *TokenizerInfo
 	tensors   []TensorInfo
 	unused    []string // tensors that nothing needs
+	notes     []string // what is odd about the weights
 	files     []FileInfo
 }

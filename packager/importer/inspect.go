@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"skiff/formats/safetensors"
 	"skiff/formats/strictjson"
 	"skiff/formats/tensor"
+	"skiff/formats/torch"
 	"skiff/packager/graph"
 )
 
@@ -20,8 +22,12 @@ const (
 	KindModel       = "model"
 	KindConfig      = "config"
 	KindSafetensors = "safetensors"
+	KindPyTorch     = "pytorch"
 	KindTokenizer   = "tokenizer"
 )
+
+// cureFile says what Inspect takes.
+const cureFile = "give a folder, a .safetensors, a PyTorch .bin or .pt, a config.json or a tokenizer.json"
 
 // Description is what Inspect found. Parts that the kind has not are nil.
 type Description struct {
@@ -66,39 +72,49 @@ type WeightsInfo struct {
 }
 
 // Inspect checks the model folder or the single file at path wholly and
-// describes it. A file is a .safetensors, a config.json or a tokenizer.json. It
-// never writes; its memory is a small multiple of what it reads.
+// describes it. A file is a .safetensors, a PyTorch .bin, .pt or .pth, a config.json
+// or a tokenizer.json. It never writes; its memory is a small multiple of what it
+// reads.
 func Inspect(ctx context.Context, path string) (*Description, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if info.IsDir() {
-		return inspectFolder(ctx, path)
+		f, err := osFolder(path)
+		if err != nil {
+			return nil, err
+		}
+		return inspectFolder(ctx, f, path)
 	}
-	if strings.HasSuffix(path, ".safetensors") {
+	switch filepath.Ext(path) {
+	case ".safetensors":
 		return inspectSafetensors(ctx, path)
+	case ".bin", ".pt", ".pth":
+		return inspectPyTorch(ctx, path)
 	}
 	if !strings.HasSuffix(path, ".json") || strings.HasSuffix(path, ".index.json") {
-		return nil, unsupported(filepath.Base(path), "", "give a folder, a .safetensors, a config.json or a tokenizer.json", "not a model file that can be read")
+		return nil, unsupported(filepath.Base(path), "", cureFile, "not a model file that can be read")
 	}
 	return inspectJSON(path)
 }
 
+// InspectFS is Inspect for a model at the root of fsys, which is called name.
+func InspectFS(ctx context.Context, fsys fs.FS, name string) (*Description, error) {
+	return inspectFolder(ctx, fsFolder(fsys, name), name)
+}
+
 // inspectFolder describes a model folder by opening it.
-func inspectFolder(ctx context.Context, dir string) (*Description, error) {
-	f, err := osFolder(dir)
-	if err != nil {
-		return nil, err
-	}
+func inspectFolder(ctx context.Context, f *folder, path string) (*Description, error) {
 	m, c, err := open(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	d := &Description{Path: dir, Kind: KindModel, Model: c.config.info(m), Weights: summary(c.tensors), Tokenizer: c.tokenizer, Files: c.files}
+	d := &Description{Path: path, Kind: KindModel, Model: c.config.info(m), Weights: summary(c.tensors), Tokenizer: c.tokenizer, Files: c.files}
 	for _, name := range c.unused {
 		d.Notes = append(d.Notes, "not needed: "+name)
 	}
+	d.Notes = append(d.Notes, c.notes...)
 	if m.Task == graph.TaskEncode {
 		d.Notes = append(d.Notes, "no "+modulesName+": the encoder has no pooling, so it cannot be packed for embedding")
 	}
@@ -134,16 +150,34 @@ func summary(list []TensorInfo) *WeightsInfo {
 	return w
 }
 
-// inspectSafetensors describes a weights file on its own; values that are not
-// finite are noted, since only a model says whether they matter.
+// inspectSafetensors describes a weights file on its own.
 func inspectSafetensors(ctx context.Context, path string) (*Description, error) {
 	file, err := safetensors.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	d := &Description{Path: path, Kind: KindSafetensors, Weights: summary(describe(file))}
-	d.Weights.Metadata = file.Metadata()
+	d, err := inspectWeights(ctx, file, path, KindSafetensors)
+	if err == nil {
+		d.Weights.Metadata = file.Metadata()
+	}
+	return d, err
+}
+
+// inspectPyTorch describes a weights file on its own.
+func inspectPyTorch(ctx context.Context, path string) (*Description, error) {
+	file, err := torch.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return inspectWeights(ctx, file, path, KindPyTorch)
+}
+
+// inspectWeights describes tensors on their own; values that are not finite are
+// noted, since only a model says whether they matter.
+func inspectWeights(ctx context.Context, file checkpoint, path, kind string) (*Description, error) {
+	d := &Description{Path: path, Kind: kind, Weights: summary(describe(file)), Notes: notesOf(file)}
 	for _, name := range file.Names() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -219,7 +253,7 @@ func sniff(name string, data []byte) (string, error) {
 		return "", jsonError(name, err)
 	}
 	if kind == "" {
-		return "", unsupported(name, "", "give a folder, a .safetensors, a config.json or a tokenizer.json", "neither a configuration nor a tokenizer")
+		return "", unsupported(name, "", cureFile, "neither a configuration nor a tokenizer")
 	}
 	return kind, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"skiff/formats/safetensors"
 	"skiff/formats/tensor"
+	"skiff/formats/torch"
 	"skiff/packager/graph"
 )
 
@@ -29,14 +30,14 @@ type TensorInfo struct {
 func readWeights(ctx context.Context, f *folder, sub string, cfg *config, m *graph.Model, c *contents) error {
 	file, err := f.weights(sub)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Error{File: path.Join(sub, safetensors.SingleName), Problem: "no weights: neither this file nor " + safetensors.IndexName,
-			Cure: "only safetensors files are read; save the model with safe_serialization", Err: fs.ErrNotExist}
+		return &Error{File: path.Join(sub, safetensors.SingleName), Problem: "no weights: neither this file nor " + torch.SingleName + ", nor the index of either",
+			Cure: "safetensors and PyTorch files are read", Err: fs.ErrNotExist}
 	}
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	b := newBinder(file, path.Join(sub, safetensors.SingleName))
+	b := newBinder(file, path.Join(sub, fileOf(file)))
 	if err := b.findPrefix(cfg.arch); err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func readWeights(ctx context.Context, f *folder, sub string, cfg *config, m *gra
 	if err := b.load(ctx); err != nil {
 		return err
 	}
-	c.tensors, c.unused = describe(file), b.unused
+	c.tensors, c.unused, c.notes = describe(file), b.unused, notesOf(file)
 	return file.Each(func(name string, data []byte) error {
 		f.note(path.Join(sub, name), data)
 		return ctx.Err()
@@ -54,7 +55,7 @@ func readWeights(ctx context.Context, f *folder, sub string, cfg *config, m *gra
 }
 
 // describe lists the tensors of a file.
-func describe(file *safetensors.File) []TensorInfo {
+func describe(file checkpoint) []TensorInfo {
 	list := make([]TensorInfo, 0, len(file.Names()))
 	for _, name := range file.Names() {
 		v, _ := file.Tensor(name)
@@ -66,7 +67,7 @@ func describe(file *safetensors.File) []TensorInfo {
 // binder pairs the tensors of a file with what a model asks for. After the first
 // error it only keeps that.
 type binder struct {
-	file     *safetensors.File
+	file     checkpoint
 	fileName string
 	outer    string // prefix of every name
 	encoder  string // prefix of the encoder's names
@@ -80,11 +81,11 @@ type binder struct {
 
 // binding is a tensor whose dtype and shape are right, and where its values go.
 type binding struct {
-	view tensor.View
+	view tensor.View // without its Data
 	to   *[]float32
 }
 
-func newBinder(file *safetensors.File, name string) *binder {
+func newBinder(file checkpoint, name string) *binder {
 	b := &binder{file: file, fileName: name, left: make(map[string]bool)}
 	for _, name := range file.Names() {
 		b.left[name] = true
@@ -154,6 +155,7 @@ func (b *binder) want(to *[]float32, names []string, shape ...int) {
 		if v, ok := b.file.Tensor(b.prefix + name); ok && b.left[v.Name] {
 			delete(b.left, v.Name)
 			b.err = b.fits(v, shape)
+			v.Data = nil // it may be a copy; load asks again
 			b.bound = append(b.bound, binding{v, to})
 			return
 		}
@@ -236,7 +238,8 @@ func (b *binder) load(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		data, err := t.view.Float32s()
+		view, _ := b.file.Tensor(t.view.Name)
+		data, err := view.Float32s()
 		if err != nil {
 			return &Error{File: b.fileName, Err: err}
 		}

@@ -226,7 +226,7 @@ func TestEmbedAllocatesOnlyTheResult(t *testing.T) {
 		texts := someTexts(12)
 		ctx := context.Background()
 		embed(t, m, texts)
-		if n := testing.AllocsPerRun(20, func() { m.Embed(ctx, texts) }); n > 2 {
+		if n := testing.AllocsPerRun(20, func() { m.Embed(ctx, texts) }); n > 2 && !raceEnabled {
 			t.Errorf("%s: %v allocations a call, the result is 2", kernels, n)
 		}
 	}

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,10 +28,13 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, level, err := configure(args, stderr)
+	var said bytes.Buffer // by the flag package: a result where it was asked for, else a complaint
+	c, level, err := configure(args, &said)
 	if errors.Is(err, flag.ErrHelp) {
+		_, _ = said.WriteTo(stdout)
 		return 0
 	}
+	_, _ = said.WriteTo(stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "skiffd:", err)
 		return 2
@@ -41,6 +45,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err := agent.Run(ctx, c); err != nil {
 		fmt.Fprintln(stderr, "skiffd:", err)
+		if errors.Is(err, agent.ErrConfig) {
+			return 2
+		}
 		return 1
 	}
 	return 0

@@ -89,10 +89,10 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"--nonsense"}, 2, "flag provided but not defined"},
 		{[]string{"stray"}, 2, `unexpected argument "stray"`},
 		{[]string{"--config", "/nonexistent/file"}, 2, "no such file"},
-		{[]string{"--id", "d"}, 1, "no data folder"},
-		{[]string{"--id", "a b", "--data", "x"}, 1, `device "a b"`},
-		{[]string{"--id", "d", "--data", "x"}, 1, "no trusted model key"},
-		{[]string{"--help"}, 0, "data"},
+		{[]string{"--id", "d"}, 2, "no data folder"},
+		{[]string{"--id", "a b", "--data", "x"}, 2, `device "a b"`},
+		{[]string{"--id", "d", "--data", "x"}, 2, "no trusted model key"},
+		{[]string{"--id", "d", "--data", "x", "--broker", "http://h"}, 2, `unknown scheme "http"`},
 	}
 	for _, test := range tests {
 		var stdout, stderr bytes.Buffer
@@ -100,5 +100,9 @@ func TestWrongUse(t *testing.T) {
 		if code != test.code || !strings.Contains(stderr.String(), test.say) || stdout.Len() > 0 {
 			t.Errorf("skiffd %q: status %d, want %d; said %q, want %q", test.args, code, test.code, stderr.String(), test.say)
 		}
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(context.Background(), []string{"--help"}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "-data") || stderr.Len() > 0 {
+		t.Errorf("skiffd --help: status %d, %q and %q", code, stdout.String(), stderr.String())
 	}
 }

@@ -1,8 +1,8 @@
 // Command tablegen writes the Unicode tables of package tokenizer.
 //
 // It reads unicode_tables.json (what the reference library answers for every
-// code point, probed) and ccc-9.0.txt (combining classes, which cannot be
-// probed one code point at a time) and writes one Go file of constant strings.
+// code point, probed), ccc-9.0.txt (combining classes, which cannot be probed
+// one code point at a time) and the other files here, and writes two Go files of constant strings.
 // Constants, not slices: nothing can change them and they cost no start-up
 // time. It imports nothing of ours.
 package main
@@ -40,41 +40,54 @@ const (
 	blockSize  = 128
 )
 
-// source is the part of unicode_tables.json that WordPiece needs.
+// source is unicode_tables.json.
 type source struct {
 	Ranges    map[string][][2]rune `json:"ranges"`
 	Lowercase map[string]string    `json:"lowercase"`
 	NFD       map[string]string    `json:"nfd_not_hangul"`
+	NFKD      map[string]string    `json:"nfkd_not_hangul"`
 }
 
 func main() {
 	in := flag.String("tables", "", "path of unicode_tables.json")
 	out := flag.String("o", "tables_gen.go", "file to write")
+	second := flag.String("more", "tables_more_gen.go", "second file to write")
 	flag.Parse()
-	if err := run(*in, *out); err != nil {
+	if err := run(*in, *out, *second); err != nil {
 		fmt.Fprintln(os.Stderr, "tablegen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(in, out string) error {
+func run(in, out, second string) error {
 	data, err := os.ReadFile(in)
 	if err != nil {
 		return err
 	}
-	code, err := generate(data)
+	code, more, err := generate(data)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(out, code, 0o644)
+	if err := os.WriteFile(out, code, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(second, more, 0o644)
 }
 
-// generate returns the Go file for the probed tables in data.
-func generate(data []byte) ([]byte, error) {
+// generate returns the two Go files for the probed tables in data.
+func generate(data []byte) (first, second []byte, err error) {
 	var src source
 	if err := json.Unmarshal(data, &src); err != nil {
-		return nil, fmt.Errorf("read tables: %w", err)
+		return nil, nil, fmt.Errorf("read tables: %w", err)
 	}
+	if first, err = generateFirst(src); err != nil {
+		return nil, nil, err
+	}
+	second, err = generateMore(src)
+	return first, second, err
+}
+
+func generateFirst(src source) ([]byte, error) {
 	ccc, err := parseCombining(combining)
 	if err != nil {
 		return nil, fmt.Errorf("read combining classes: %w", err)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package safetensors
+package parts
 
 import (
 	"fmt"
@@ -33,7 +33,7 @@ func mapFile(path string, max int64) ([]byte, func() error, error) {
 		return nil, func() error { return nil }, nil // nothing to map
 	}
 	if int64(int(info.Size())) != info.Size() {
-		return nil, nil, &Error{File: filepath.Base(path), Off: -1, Msg: "too long for this machine's addresses"}
+		return nil, nil, fault(filepath.Base(path), "too long for this machine's addresses")
 	}
 	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {

@@ -1,0 +1,214 @@
+// Package torch reads the weights of PyTorch's .bin and .pt files: state dicts
+// as torch.save writes them, in the zip format and in the stream format before
+// version 1.6. A file is a pickle, a program; this one is not run. A machine
+// with the few opcodes and the few names that weights need interprets it, and
+// any other name is refused, by name.
+//
+//	zip (zip.go): stored entries         legacy (legacy.go): one stream
+//	  P/data.pkl   the pickle              three pickles of constants
+//	  P/data/KEY   a storage each          the pickle, the list of keys
+//	  P/byteorder  "little"                each storage, after its length
+//	      |                                    |
+//	      +--> pickle.go: bytes -> values <----+   rebuild.go: calls -> arrays
+//	             \-> state.go: dict -> names -> File
+//
+// A tensor is a view of a storage: offset, sizes and strides, each checked
+// against the storage. Its Data is a part of the file where the view is
+// contiguous and a copy made on demand where it is not. Quantised tensors and
+// the packed Linears of quantize_dynamic keep codes, scales and zero points
+// (QTensor); asked for as a tensor they are float32.
+//
+// Opening reads every byte once, for the checksums, and copies none of them.
+// The package knows no architecture.
+package torch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"skiff/formats/internal/parts"
+	"skiff/formats/tensor"
+)
+
+// The names under which a model folder keeps its weights.
+const (
+	SingleName = "pytorch_model.bin"
+	IndexName  = "pytorch_model.bin.index.json"
+)
+
+// ErrFormat is returned, wrapped in an *Error, when bytes are no weights that
+// this package reads.
+var ErrFormat = errors.New("malformed PyTorch file")
+
+// Error is a fault at a place. It matches ErrFormat.
+type Error struct {
+	File  string // base name; empty for bytes given to Parse
+	Entry string // of the archive; empty for the file itself
+	Off   int64  // byte offset in the entry or the file; -1 where the fault has no single place
+	Msg   string
+}
+
+// Error says file, entry, place and fault.
+func (e *Error) Error() string {
+	text := e.File
+	if text == "" {
+		text = "PyTorch file"
+	}
+	if e.Entry != "" {
+		text += ": " + e.Entry
+	}
+	if e.Off >= 0 {
+		text += fmt.Sprintf(": byte %d", e.Off)
+	}
+	return text + ": " + e.Msg
+}
+
+// Unwrap makes errors.Is(err, ErrFormat) true.
+func (e *Error) Unwrap() error { return ErrFormat }
+
+// fault is an *Error without its file, which is set by whoever knows it.
+func fault(entry string, off int, format string, args ...any) error {
+	return &Error{Entry: entry, Off: int64(off), Msg: fmt.Sprintf(format, args...)}
+}
+
+// File is one file of weights, or all shards of one model. It is read-only, so
+// any number of goroutines may use it until Close.
+type File struct {
+	names   []string
+	tensors map[string]*array
+	notes   []string
+	parts   []parts.Part
+}
+
+// Names lists the tensors, sorted; a packed Linear X is X.weight and X.bias.
+// The caller must not change the slice.
+func (f *File) Names() []string { return f.names }
+
+// Tensor returns the tensor called name. Its Data is a part of the file, or a
+// new copy where the file holds the elements in another order; a quantised
+// tensor is dequantised to F32, new at each call.
+func (f *File) Tensor(name string) (tensor.View, bool) {
+	a, ok := f.tensors[name]
+	if !ok {
+		return tensor.View{}, false
+	}
+	if a.quant != nil {
+		return a.qtensor(name).Dequantised(), true
+	}
+	return a.view(name), true
+}
+
+// Notes says what is odd but not wrong: entries that hold no tensor, tensors
+// that are quantised.
+func (f *File) Notes() []string { return f.notes }
+
+// Each calls visit with the name and the bytes of every file behind f: one, or
+// the index and then each shard, sorted.
+func (f *File) Each(visit func(name string, data []byte) error) error {
+	for _, p := range f.parts {
+		if err := visit(p.Name, p.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close gives the files back. Views of f must not be used afterwards.
+func (f *File) Close() error {
+	var errs []error
+	for _, p := range f.parts {
+		errs = append(errs, p.Close())
+	}
+	f.parts, f.tensors, f.names = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+// Open maps the file at path into memory, where the system can, and parses it.
+func Open(path string) (*File, error) {
+	return openSingle(parts.Dir(filepath.Dir(path)), filepath.Base(path))
+}
+
+// OpenFolder opens the weights of the model folder dir: pytorch_model.bin or,
+// where that does not exist, the shards of pytorch_model.bin.index.json. A
+// folder with neither gives an error that is fs.ErrNotExist.
+func OpenFolder(dir string) (*File, error) { return openFolder(parts.Dir(dir)) }
+
+// OpenFS is OpenFolder for the root of fsys, whose files are read into memory.
+func OpenFS(fsys fs.FS) (*File, error) { return openFolder(parts.FS(fsys)) }
+
+func openFolder(open parts.Opener) (*File, error) {
+	f, err := openSingle(open, SingleName)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	index, err := open(IndexName, parts.MaxIndex)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("neither %s nor %s: %w", SingleName, IndexName, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, malformed(err)
+	}
+	f = &File{tensors: make(map[string]*array), parts: []parts.Part{index}}
+	if err := f.openShards(open, index.Data); err != nil {
+		return nil, errors.Join(malformed(err), f.Close())
+	}
+	return f, nil
+}
+
+// openSingle opens and parses one file.
+func openSingle(open parts.Opener, name string) (*File, error) {
+	p, err := open(name, 1<<62)
+	if err != nil {
+		return nil, malformed(err)
+	}
+	f, err := Parse(p.Data)
+	if err != nil {
+		if bad := (*Error)(nil); errors.As(err, &bad) {
+			bad.File = name
+		}
+		return nil, errors.Join(err, p.Close())
+	}
+	f.parts = []parts.Part{p}
+	return f, nil
+}
+
+// malformed makes a fault of a file or an index an *Error of this package.
+func malformed(err error) error {
+	if bad := (*parts.Error)(nil); errors.As(err, &bad) {
+		return &Error{File: bad.File, Off: bad.Off, Msg: bad.Msg}
+	}
+	return err
+}
+
+// openShards adds the shards that the index names and compares the two.
+func (f *File) openShards(open parts.Opener, data []byte) error {
+	index, err := parts.ParseIndex(IndexName, data, ".bin")
+	if err != nil {
+		return err
+	}
+	for _, name := range index.Shards {
+		shard, err := openSingle(open, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return index.Missing(name)
+		}
+		if err != nil {
+			return err
+		}
+		f.parts = append(f.parts, shard.parts...)
+		if err := index.Merge(name, shard.names); err != nil {
+			return err
+		}
+		f.names = append(f.names, shard.names...)
+		maps.Copy(f.tensors, shard.tensors)
+		f.notes = append(f.notes, shard.notes...)
+	}
+	if err := index.Complete(func(name string) bool { return f.tensors[name] != nil }); err != nil {
+		return err
+	}
+	slices.Sort(f.names)
+	return nil
+}
