@@ -37,6 +37,7 @@ type Meta struct {
 	Normalize        bool     `cbor:"7,keyasint,omitempty"` // L2-normalise the result
 	Prefix           string   `cbor:"9,keyasint,omitempty"` // put before every text
 	Labels           []string `cbor:"11,keyasint,omitempty"`
+	Width            int      `cbor:"12,keyasint,omitempty"` // of the hidden states, where it is not Hidden
 	Scores           string   `cbor:"13,keyasint,omitempty"` // what makes scores of logits: "softmax", "sigmoid" or "none"
 	MaskToken        string   `cbor:"15,keyasint,omitempty"` // the token that stands for a word to be found
 }

@@ -13,7 +13,6 @@ const (
 	TaskClassify = "classify"  // one score a label, for a text or a pair
 	TaskRank     = "rank"      // one score for a pair: how well a text answers a query
 	TaskTag      = "tag"       // one label a token
-	TaskAnswer   = "answer"    // the place of an answer in a text
 	TaskFillMask = "fill-mask" // words for a mask
 )
 
@@ -80,11 +79,11 @@ func (m *Model) scores(ctx context.Context, inputs []Text) ([][]float32, error) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := make([][]float32, len(inputs))
-	var failed error
-	add := func(i int, b *batch) {
-		if err := m.encode(inputs[i], b); err != nil && failed == nil {
-			failed = fmt.Errorf("input %d: %w", i, err)
+	add := func(i int, b *batch) error {
+		if err := m.encode(inputs[i], b); err != nil {
+			return fmt.Errorf("input %d: %w", i, err)
 		}
+		return nil
 	}
 	take := func(i int, rows output) error {
 		out[i] = make([]float32, m.Dim())
@@ -94,10 +93,7 @@ func (m *Model) scores(ctx context.Context, inputs []Text) ([][]float32, error) 
 		score.Apply(out[i], out[i])
 		return nil
 	}
-	if err := m.forward(ctx, len(inputs), add, take, nil); err != nil {
-		return nil, err
-	}
-	return out, failed
+	return out, m.forward(ctx, len(inputs), add, take, nil)
 }
 
 // encode appends the tokens of an input, truncated as the original model does.

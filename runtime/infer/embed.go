@@ -1,6 +1,9 @@
 package infer
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Embed returns one vector of Dim values per text, in order. Texts longer than the
 // bundle's limit are truncated, as the original model does. The vectors are the
@@ -46,20 +49,65 @@ func (m *Model) Hidden(ctx context.Context, text string) ([]int32, [][]float32, 
 		}
 		stride := int(m.prog.Taps[i].Stride)
 		for ; len(data) >= stride; data = data[stride:] {
-			row := make([]float32, m.manifest.Meta.Hidden)
+			row := make([]float32, m.width())
 			readFloats(row, data)
 			rows = append(rows, row)
 		}
 	}
-	if err := m.run(ctx, []string{text}, [][]float32{make([]float32, m.Dim())}, tap); err != nil {
+	none := func(int, output) error { return nil }
+	if err := m.forward(ctx, 1, m.adder([]string{text}), none, tap); err != nil {
 		return nil, nil, err
 	}
 	return m.IDs(nil, text), rows, nil
 }
 
+// width is the number of columns of the hidden states.
+func (m *Model) width() int {
+	if w := m.manifest.Meta.Width; w != 0 {
+		return w
+	}
+	return m.Dim()
+}
+
+// Logits returns what the program makes of each text: one row, or one for each token or
+// mask, before any score is made of it.
+func (m *Model) Logits(ctx context.Context, texts []string) ([][][]float32, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([][][]float32, len(texts))
+	take := func(i int, rows output) (err error) {
+		out[i], err = rows.all(m.Dim())
+		return err
+	}
+	return out, m.forward(ctx, len(texts), m.adder(texts), take, nil)
+}
+
+// adder appends texts one by one, and picks their masks where the program picks any.
+func (m *Model) adder(texts []string) func(int, *batch) error {
+	return func(i int, b *batch) error {
+		from := b.mark()
+		b.ids = m.IDs(b.ids, texts[i])
+		if m.prog.MaxPicks == 0 {
+			return nil
+		}
+		for row := from.ids; row < len(b.ids); row++ {
+			if b.ids[row] == m.mask {
+				b.picks = append(b.picks, int32(row))
+			}
+		}
+		if n := len(b.picks) - from.picks; n > int(m.prog.MaxPicks) {
+			return fmt.Errorf("text %d: %d masks, at most %d", i, n, m.prog.MaxPicks)
+		}
+		return nil
+	}
+}
+
 // run gives each text its one row of output. The caller holds mu.
 func (m *Model) run(ctx context.Context, texts []string, out [][]float32, tap func(int, []byte)) error {
-	add := func(i int, b *batch) { b.ids = m.IDs(b.ids, texts[i]) }
+	add := func(i int, b *batch) error {
+		b.ids = m.IDs(b.ids, texts[i])
+		return nil
+	}
 	take := func(i int, rows output) error { return rows.read(0, out[i]) }
 	return m.forward(ctx, len(texts), add, take, tap)
 }

@@ -62,7 +62,7 @@ func (b *batch) keep(from mark) {
 // forward runs n sequences, pass by pass. add appends sequence i to the batch: its ids,
 // its types where they are not 0, its picks as rows of the batch. take is given the output
 // rows of sequence i, lent. The caller holds mu.
-func (m *Model) forward(ctx context.Context, n int, add func(i int, b *batch), take func(i int, rows output) error, tap func(int, []byte)) error {
+func (m *Model) forward(ctx context.Context, n int, add func(i int, b *batch) error, take func(i int, rows output) error, tap func(int, []byte)) error {
 	if m.machine == nil {
 		return ErrClosed
 	}
@@ -71,7 +71,9 @@ func (m *Model) forward(ctx context.Context, n int, add func(i int, b *batch), t
 	first := 0
 	for i := range n {
 		before := b.mark()
-		add(i, b)
+		if err := add(i, b); err != nil {
+			return err
+		}
 		full := len(b.ids) > int(p.MaxTokens) || len(b.starts) > int(p.MaxSeqs) || len(b.picks) > int(p.MaxPicks)
 		if full && i > first {
 			if err := m.pass(ctx, before, first, take, tap); err != nil {

@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"skiff/formats/bundle"
@@ -56,6 +57,7 @@ type Model struct {
 	digest   bundle.Digest
 	tok      *tokenizer.Tokenizer
 	prog     *program.Program
+	mask     int32 // id of the token that stands for a word to be found; -1 for none
 
 	mu      sync.Mutex // guards all below
 	machine *engine.Machine
@@ -73,7 +75,7 @@ func Fit(m *bundle.Manifest, cfg Config) error {
 	switch {
 	case m.MinRuntime > Version:
 		return fmt.Errorf("%w: it needs runtime %d, this is %d", ErrIncompatible, m.MinRuntime, Version)
-	case m.Task != TaskEmbed:
+	case !slices.Contains([]string{TaskEmbed, TaskClassify, TaskRank, TaskTag, TaskFillMask}, m.Task):
 		return fmt.Errorf("%w: task %q", ErrIncompatible, m.Task)
 	case need > engine.MaxMemory || m.Memory.Weights > engine.MaxMemory || m.Memory.Arena > engine.MaxMemory:
 		return fmt.Errorf("%w: it needs %d bytes of memory, the most is %d", ErrIncompatible, need, uint64(engine.MaxMemory))
@@ -119,8 +121,17 @@ func (m *Model) readTokenizer(ctx context.Context, b *bundle.Bundle) error {
 	if err != nil {
 		return err
 	}
-	m.tok, err = tokenizer.Parse(data)
-	return err
+	if m.tok, err = tokenizer.Parse(data); err != nil {
+		return err
+	}
+	m.mask = -1
+	if name := m.manifest.Meta.MaskToken; name != "" {
+		var ok bool
+		if m.mask, ok = m.tok.ID(name); !ok {
+			return fmt.Errorf("%w: no mask token %q", ErrIncompatible, name)
+		}
+	}
+	return nil
 }
 
 // readProgram reads the program. Its kernels are found by name: a name fixes every bit of
@@ -153,6 +164,9 @@ func (m *Model) checkPlan() error {
 	p, plan := m.prog, m.manifest.Memory
 	if plan != PlanOf(p) {
 		return fmt.Errorf("%w: memory plan %+v, the program needs %+v", ErrIncompatible, plan, PlanOf(p))
+	}
+	if m.manifest.Task != TaskEmbed && m.manifest.Task != TaskFillMask && m.manifest.Task != TaskRank && len(m.manifest.Meta.Labels) != int(p.Hidden) {
+		return fmt.Errorf("%w: %d labels, the program makes %d", ErrIncompatible, len(m.manifest.Meta.Labels), p.Hidden)
 	}
 	if m.manifest.Meta.MaxTokensPerText > int(p.MaxLength) || m.manifest.Meta.Hidden != int(p.Hidden) {
 		return fmt.Errorf("%w: metadata and program disagree", ErrIncompatible)
