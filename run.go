@@ -7,32 +7,22 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"skiff/formats/tokenizer"
-	"skiff/packager/graph"
 	"skiff/runtime/infer"
 )
 
 // runBatch is how many texts are given to the model at once when they are there.
 const runBatch = 32
 
-// answer is what skiff run --json prints for each input.
-type answer struct {
-	Input     input       `json:"input"`
-	Embedding []float32   `json:"embedding"`
-	IDs       []int32     `json:"ids,omitempty"`
-	Hidden    [][]float32 `json:"last_hidden_state,omitempty"` // T rows of H
-}
-
 // runner is a model that skiff run can ask: infer.Model, or the float32 reference.
 type runner interface {
-	Embed(ctx context.Context, texts []string) ([][]float32, error)
-	Hidden(ctx context.Context, text string) (ids []int32, rows [][]float32, err error)
-	Close(ctx context.Context) error
+	// answers gives one answer per input.
+	answers(ctx context.Context, batch []input) ([]answer, error)
+	// hidden gives the token ids of an input and the rows of the last block's output.
+	hidden(ctx context.Context, in input) (ids []int32, rows [][]float32, err error)
+	close(ctx context.Context) error
 }
 
 type runFlags struct {
@@ -64,7 +54,7 @@ with " or [ is a JSON string or a pair of them.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, r.Close(context.WithoutCancel(ctx))) }()
+			defer func() { err = errors.Join(err, r.close(context.WithoutCancel(ctx))) }()
 			return answerAll(ctx, r, newInputs(args[1:], cmd.InOrStdin(), f.json), cmd.OutOrStdout(), f)
 		},
 	}
@@ -98,7 +88,11 @@ func checkEngine(cfg infer.Config) error {
 func openRunner(ctx context.Context, arg string, f runFlags, p *progress) (runner, error) {
 	defer p.stop()
 	if !f.f32 {
-		return loadModel(ctx, arg, f.trust, f.engine, p)
+		m, err := loadModel(ctx, arg, f.trust, f.engine, p)
+		if err != nil {
+			return nil, err
+		}
+		return modelRunner{m}, nil
 	}
 	isFile, err := isBundle(arg)
 	if err != nil {
@@ -133,87 +127,18 @@ func answerAll(ctx context.Context, r runner, in *inputs, out io.Writer, f runFl
 }
 
 func answerBatch(ctx context.Context, r runner, batch []input, hidden bool) ([]answer, error) {
-	texts := make([]string, len(batch))
-	for i, in := range batch {
-		if in.Pair != nil {
-			return nil, fmt.Errorf("input %q is a pair of texts, and this model embeds one (a tab parts a pair; a JSON string may hold one)", in.Text)
-		}
-		texts[i] = in.Text
-	}
-	vectors, err := r.Embed(ctx, texts)
+	answers, err := r.answers(ctx, batch)
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]answer, len(batch))
 	for i := range batch {
-		answers[i] = answer{Input: batch[i], Embedding: vectors[i]}
+		answers[i].Input = batch[i]
 		if !hidden {
 			continue
 		}
-		if answers[i].IDs, answers[i].Hidden, err = r.Hidden(ctx, texts[i]); err != nil {
+		if answers[i].IDs, answers[i].Hidden, err = r.hidden(ctx, batch[i]); err != nil {
 			return nil, err
 		}
 	}
 	return answers, nil
 }
-
-// print writes an answer as JSON, or as the vector's numbers in one line.
-func (a answer) print(out io.Writer, asJSON bool) error {
-	if asJSON {
-		return printJSON(out, a)
-	}
-	numbers := make([]string, len(a.Embedding))
-	for i, x := range a.Embedding {
-		numbers[i] = strconv.FormatFloat(float64(x), 'g', -1, 32)
-	}
-	_, err := fmt.Fprintln(out, strings.Join(numbers, " "))
-	return err
-}
-
-// reference runs a MODEL in float32: what it means, before anything is quantised.
-type reference struct {
-	model *graph.Model
-	ref   *graph.Reference
-	tok   *tokenizer.Tokenizer
-}
-
-func newReference(m *graph.Model) (*reference, error) {
-	tok, err := tokenizer.Parse(m.TokenizerJSON)
-	if err != nil {
-		return nil, fmt.Errorf("read tokenizer: %w", err)
-	}
-	return &reference{m, m.Reference(), tok}, nil
-}
-
-func (r *reference) ids(text string) []int32 {
-	return r.tok.AppendIDs(nil, r.model.Prefix+text, r.model.MaxTokens)
-}
-
-// Embed returns one vector per text.
-func (r *reference) Embed(ctx context.Context, texts []string) ([][]float32, error) {
-	vectors := make([][]float32, len(texts))
-	for i, text := range texts {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		v, err := r.ref.EmbedIDs(r.ids(text), nil)
-		if err != nil {
-			return nil, err
-		}
-		vectors[i] = v
-	}
-	return vectors, nil
-}
-
-// Hidden returns the token ids and the rows of the last block's output.
-func (r *reference) Hidden(_ context.Context, text string) ([]int32, [][]float32, error) {
-	ids := r.ids(text)
-	states, err := r.ref.Hidden(ids, make([]int32, len(ids)), nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	return ids, slices.Collect(slices.Chunk(states[len(states)-1], r.model.Hidden)), nil
-}
-
-// Close has nothing to free.
-func (r *reference) Close(context.Context) error { return nil }

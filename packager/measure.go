@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"skiff/formats/bundle"
@@ -20,15 +21,16 @@ func (p *pack) measure(ctx context.Context, model *infer.Model) error {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("measure: %w", err)
 		}
-		want, err := reference.EmbedIDs(p.encode(text), nil)
+		ids := p.encode(text)
+		want, err := reference.Run(ids, nil, nil, p.model.Answer)
 		if err != nil {
 			return fmt.Errorf("measure: %w", err)
 		}
-		got, err := model.Embed(ctx, []string{text})
+		got, err := model.Logits(ctx, []string{text})
 		if err != nil {
 			return fmt.Errorf("measure: %w", err)
 		}
-		cosines = append(cosines, Cosine(got[0], want))
+		cosines = append(cosines, agreement(slices.Concat(got[0]...), p.answered(ids, want[0])))
 		p.cfg.Progress("measure", i+1, len(p.texts))
 	}
 	sort.Float64s(cosines)
@@ -37,6 +39,31 @@ func (p *pack) measure(ctx context.Context, model *infer.Model) error {
 		CosineMean: round(mean(cosines)), CosineP1: round(cosines[len(cosines)/100]), CosineMin: round(cosines[0]),
 	}
 	return nil
+}
+
+// agreement is the cosine of two answers; of single numbers, which have no angle, it is one
+// less their distance over the larger of one and the reference's magnitude.
+func agreement(got, want []float32) float64 {
+	if len(want) != 1 {
+		return Cosine(got, want)
+	}
+	return 1 - math.Abs(float64(got[0])-float64(want[0]))/max(1, math.Abs(float64(want[0])))
+}
+
+// answered is the part of the reference's answer that a program makes: all of it, but for
+// masks only the rows of masked tokens.
+func (p *pack) answered(ids []int32, want []float32) []float32 {
+	if p.task.Mask == "" {
+		return want
+	}
+	mask, _ := p.tok.ID(p.task.Mask)
+	var out []float32
+	for row, id := range ids {
+		if id == mask {
+			out = append(out, want[row*p.model.Dim():(row+1)*p.model.Dim()]...)
+		}
+	}
+	return out
 }
 
 // round keeps five decimals: the reference's last bits depend on the CPU through exp and

@@ -93,6 +93,7 @@ func Pack(ctx context.Context, m *graph.Model, cfg Config) (*bundle.Bundle, Repo
 type pack struct {
 	cfg      Config
 	model    *graph.Model
+	task     Task
 	tok      *tokenizer.Tokenizer
 	tokJSON  []byte // canonical
 	texts    []string
@@ -103,9 +104,6 @@ type pack struct {
 }
 
 func newPack(m *graph.Model, cfg Config) (*pack, error) {
-	if m.Task != graph.TaskEmbed {
-		return nil, fmt.Errorf("%w: %s is a model for %q, only %q can be packed so far", ErrTask, m.Name, m.Task, graph.TaskEmbed)
-	}
 	cfg = cfg.withDefaults(m)
 	if cfg.Outliers < -1 || cfg.Outliers > 4 {
 		return nil, fmt.Errorf("outliers %d: want -1 to 4", cfg.Outliers)
@@ -114,7 +112,11 @@ func newPack(m *graph.Model, cfg Config) (*pack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer.json: %w", err)
 	}
-	p := &pack{cfg: cfg, model: m, texts: corpus.Texts()}
+	p := &pack{cfg: cfg, model: m}
+	if p.task, err = TaskOf(m, tok); err != nil {
+		return nil, err
+	}
+	p.texts = p.task.masked(corpus.Texts())
 	if cfg.Fast {
 		p.texts = p.texts[:len(p.texts)/4]
 	}
@@ -173,17 +175,30 @@ func (p *pack) compile() error {
 	p.manifest = bundle.Manifest{
 		Product: p.cfg.Product, Channels: p.cfg.Channels,
 		Name: p.cfg.Name, Version: p.cfg.Version, Release: p.cfg.Release,
-		Task: p.model.Task,
-		Meta: bundle.Meta{
-			MaxTokensPerText: p.model.MaxTokens, Hidden: p.model.Dim(),
-			Pooling: p.model.Pooling().String(), Normalize: p.model.Normalized(), Prefix: p.model.Prefix,
-		},
+		Task:       p.task.Name,
+		Meta:       p.meta(),
 		Memory:     infer.PlanOf(p.compiled.Program),
 		MinRuntime: infer.Version,
 		Lineage:    bundle.Lineage{Source: p.model.Source, Recipe: p.recipe(), Tool: Tool},
 	}
 	p.cfg.Progress("compile", 1, 1)
 	return nil
+}
+
+// meta is what running the model executes besides its program.
+func (p *pack) meta() bundle.Meta {
+	m := p.model
+	meta := bundle.Meta{
+		MaxTokensPerText: m.MaxTokens, Hidden: m.Dim(), Normalize: m.Normalized(), Prefix: m.Prefix,
+		Pooling: m.Pooling().String(), Labels: p.task.Labels, MaskToken: p.task.Mask,
+	}
+	if p.task.Scores != 0 {
+		meta.Scores = p.task.Scores.String()
+	}
+	if m.Hidden != m.Dim() {
+		meta.Width = m.Hidden
+	}
+	return meta
 }
 
 func (p *pack) recipe() string {
@@ -217,9 +232,10 @@ func (p *pack) check(ctx context.Context, b *bundle.Bundle) error {
 }
 
 func (p *pack) goldens(ctx context.Context, model *infer.Model) error {
-	batches := golden.Batches(corpus.Texts(), p.model.MaxTokens, model.Tokens)
+	count := func(text string) int { return model.Tokens(p.task.withMask(text)) }
+	batches := golden.Batches(corpus.Texts(), p.model.MaxTokens, count)
 	for i, batch := range batches {
-		g, err := model.Golden(ctx, batch)
+		g, err := model.Golden(ctx, p.task.masked(batch))
 		if err != nil {
 			return fmt.Errorf("golden %d: %w", i, err)
 		}

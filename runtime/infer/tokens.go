@@ -27,7 +27,7 @@ func (m *Model) Tag(ctx context.Context, texts []string, a task.Aggregation) ([]
 	tagger := task.Tagger{Labels: m.manifest.Meta.Labels, Aggregate: a, Prefixed: m.tok.MarksContinuation()}
 	out := make([][]task.Entity, len(texts))
 	for i := range texts {
-		out[i] = tagger.Entities(texts[i], m.tokens(&encodings[i]), logits[i])
+		out[i] = tagger.Entities(texts[i], Tokens(m.tok, &encodings[i]), logits[i])
 	}
 	return out, nil
 }
@@ -49,10 +49,10 @@ func (m *Model) tokenRows(ctx context.Context, encodings []tokenizer.Encoding) (
 	return out, m.forward(ctx, len(encodings), add, take, nil)
 }
 
-// tokens is what decoding needs of the encoding of one text.
-func (m *Model) tokens(e *tokenizer.Encoding) []task.Token {
+// Tokens is what decoding needs of the encoding of one text.
+func Tokens(tok *tokenizer.Tokenizer, e *tokenizer.Encoding) []task.Token {
 	out := make([]task.Token, len(e.IDs))
-	unknown := m.tok.UnknownID()
+	unknown := tok.UnknownID()
 	for i := range out {
 		out[i] = task.Token{Text: e.Tokens[i], Start: e.Offsets[i][0], End: e.Offsets[i][1], Unknown: e.IDs[i] == unknown}
 		if e.SpecialMask[i] == 1 {
@@ -81,16 +81,17 @@ func (m *Model) FillMask(ctx context.Context, texts []string, k int) ([][][]Cand
 	out := make([][][]Candidate, len(texts))
 	for i, masks := range logits {
 		for _, row := range masks {
-			out[i] = append(out[i], m.candidates(row, k))
+			out[i] = append(out[i], Candidates(m.tok, row, k))
 		}
 	}
 	return out, nil
 }
 
-func (m *Model) candidates(logits []float32, k int) []Candidate {
+// Candidates names the k best words of the logits of one mask.
+func Candidates(tok *tokenizer.Tokenizer, logits []float32, k int) []Candidate {
 	var out []Candidate
 	for _, c := range task.Best(logits, k) {
-		token, _ := m.tok.Token(int32(c.ID))
+		token, _ := tok.Token(int32(c.ID))
 		out = append(out, Candidate{ID: int32(c.ID), Token: token, Score: c.Score})
 	}
 	return out

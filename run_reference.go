@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"skiff/formats/tokenizer"
+	"skiff/packager"
+	"skiff/packager/graph"
+	"skiff/runtime/infer"
+	"skiff/runtime/task"
+)
+
+// reference runs a MODEL in float32: what it means, before anything is quantised.
+type reference struct {
+	model *graph.Model
+	ref   *graph.Reference
+	tok   *tokenizer.Tokenizer
+	task  packager.Task // its name is "" for a model that has hidden states only
+}
+
+func newReference(m *graph.Model) (*reference, error) {
+	tok, err := tokenizer.Parse(m.TokenizerJSON)
+	if err != nil {
+		return nil, fmt.Errorf("read tokenizer: %w", err)
+	}
+	r := &reference{model: m, ref: m.Reference(), tok: tok}
+	if m.Task == graph.TaskEncode {
+		return r, nil
+	}
+	r.task, err = packager.TaskOf(m, tok)
+	return r, err
+}
+
+func (r *reference) close(context.Context) error { return nil }
+
+// encode is an input as the model takes it.
+func (r *reference) encode(in input) (tokenizer.Encoding, error) {
+	if in.Pair != nil {
+		return r.tok.Encode(in.Text, in.Pair, true)
+	}
+	var e tokenizer.Encoding
+	e.IDs = r.tok.AppendIDs(nil, r.model.Prefix+in.Text, r.model.MaxTokens)
+	return e, nil
+}
+
+func (r *reference) answers(ctx context.Context, batch []input) ([]answer, error) {
+	out := make([]answer, len(batch))
+	for i, in := range batch {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var err error
+		if out[i], err = r.answer(in); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (r *reference) answer(in input) (answer, error) {
+	if r.task.Name == "" {
+		return answer{}, nil
+	}
+	if r.task.Name != infer.TaskClassify && r.task.Name != infer.TaskRank {
+		if err := single(in, r.task.Name); err != nil {
+			return answer{}, err
+		}
+	}
+	if r.task.Name == infer.TaskTag {
+		return r.tag(in.Text)
+	}
+	e, err := r.encode(in)
+	if err != nil {
+		return answer{}, err
+	}
+	rows, err := r.run(e)
+	if err != nil {
+		return answer{}, err
+	}
+	switch r.task.Name {
+	case infer.TaskClassify:
+		r.task.Scores.Apply(rows[0], rows[0])
+		return classified(r.task.Labels, rows[0]), nil
+	case infer.TaskRank:
+		r.task.Scores.Apply(rows[0], rows[0])
+		return answer{Score: &rows[0][0]}, nil
+	case infer.TaskFillMask:
+		return r.fill(e.IDs, rows), nil
+	}
+	return answer{Embedding: rows[0]}, nil
+}
+
+// run gives the rows of the model's answer.
+func (r *reference) run(e tokenizer.Encoding) ([][]float32, error) {
+	values, err := r.ref.Run(e.IDs, e.TypeIDs, nil, r.model.Answer)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Collect(slices.Chunk(values[0], r.model.Dim())), nil
+}
+
+func (r *reference) tag(text string) (answer, error) {
+	e, err := r.tok.Encode(text, nil, true)
+	if err != nil {
+		return answer{}, err
+	}
+	rows, err := r.run(e)
+	if err != nil {
+		return answer{}, err
+	}
+	tagger := task.Tagger{Labels: r.task.Labels, Aggregate: task.AggregateSimple, Prefixed: r.tok.MarksContinuation()}
+	return tagged(text, tagger.Entities(text, infer.Tokens(r.tok, &e), rows)), nil
+}
+
+func (r *reference) fill(ids []int32, rows [][]float32) answer {
+	mask, _ := r.tok.ID(r.task.Mask)
+	var masks [][]infer.Candidate
+	for i, id := range ids {
+		if id == mask {
+			masks = append(masks, infer.Candidates(r.tok, rows[i], topWords))
+		}
+	}
+	return filled(masks)
+}
+
+func (r *reference) hidden(_ context.Context, in input) ([]int32, [][]float32, error) {
+	e, err := r.encode(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	values, err := r.ref.Run(e.IDs, e.TypeIDs, nil, r.model.Last)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.IDs, slices.Collect(slices.Chunk(values[0], r.model.Hidden)), nil
+}
