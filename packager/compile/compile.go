@@ -6,9 +6,12 @@
 // get theirs from their lifetimes (live.go, arena.go), so that the peak is known before the
 // bundle leaves the packager. Row-wise steps are chained without a barrier: a worker
 // takes a few rows through output projection, norm, feed-forward, norm and the next
-// block's query, key and value while they are in its cache.
+// block's query, key and value while they are in its cache. What relative positions need
+// is a table made here (attend.go); no device computes an angle or a bucket.
 //
 // The package writes no files and must not import bundle or engine.
+//
+// A model that fills masks runs its head over the picked rows alone.
 //
 // Shapes: B sequences, M token rows, H hidden, A heads, D head size, F feed-forward,
 // N columns, K depth.
@@ -55,10 +58,10 @@ func Compile(q *quantize.Model8, cfg Config) (*Result, error) {
 	if cfg.MaxTokens == 0 {
 		tokens = max(DefaultTokens, m.MaxTokens)
 	}
-	c := &compiler{q: q, kernelAt: map[string]uint32{}, weights: layout{end: program.Base, placed: map[string]arg{}}}
+	c := &compiler{q: q, kernelAt: map[string]uint32{}, cut: map[string][2]int{}, weights: newLayout()}
 	c.prog = &program.Program{
 		MaxTokens: uint32(tokens), MaxSeqs: uint32(max(tokens/2, 1)), MaxLength: uint32(m.MaxTokens),
-		Vocab: uint32(m.Vocab), Types: uint32(m.Types), Hidden: uint32(m.Hidden), Rows: uint32(program.Seqs),
+		Vocab: uint32(m.Vocab), Types: uint32(max(m.Types, 1)), Hidden: uint32(m.Dim()),
 	}
 	c.model()
 	if c.err != nil {
@@ -82,12 +85,14 @@ type compiler struct {
 	fixups   []fixup
 	taps     []tapAt
 	stage    int
-	domain   kernel.Domain // of the stage's units; 0 before the first step
+	domain   kernel.Domain     // of the stage's units; 0 before the first step
+	over     program.Over      // what the stage's units are
+	cut      map[string][2]int // first row and number of rows of each table
 	live     *liveness
 	at       int // index of the operation at hand
 	err      error
 
-	ids, types, positions, starts *buffer
+	ids, types, positions, starts, picked *buffer
 }
 
 // fixup is an argument that is the address of an activation, known once all lifetimes are.
@@ -125,7 +130,7 @@ func (c *compiler) call(k *kernel.Kernel, err error, args ...arg) {
 		return
 	}
 	first := len(c.prog.Steps) == 0 || c.stage != c.lastStage()
-	s := program.Step{Kernel: c.kernel(k), Barrier: first && len(c.prog.Steps) > 0, Args: make([]uint32, len(args))}
+	s := program.Step{Kernel: c.kernel(k), Barrier: first && len(c.prog.Steps) > 0, Over: c.over, Args: make([]uint32, len(args))}
 	for i, a := range args {
 		s.Args[i] = a.value
 		if a.buf != nil {

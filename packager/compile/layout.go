@@ -14,25 +14,52 @@ type layout struct {
 	end     uint32
 	weights []program.Weight
 	tensors []Tensor
-	placed  map[string]arg // by name: a weight that is named again is the same
+	placed  map[place]arg // a weight that is named again is the same
+	carried map[string]bool
+}
+
+// place is a tensor in one layout. A tensor may lie in memory in several.
+type place struct {
+	name string
+	kind program.Layout
+}
+
+func newLayout() layout {
+	return layout{end: program.Base, placed: map[place]arg{}, carried: map[string]bool{}}
 }
 
 func (l *layout) add(t Tensor, kind program.Layout, rows, cols int) arg {
-	if a, ok := l.placed[t.Name]; ok {
+	key := place{t.Name, kind}
+	if a, ok := l.placed[key]; ok {
 		return a
 	}
 	w := program.Weight{Tensor: t.Name, Layout: kind, Rows: uint32(rows), Cols: uint32(cols), Offset: l.end}
 	l.weights = append(l.weights, w)
-	l.tensors = append(l.tensors, t)
+	if !l.carried[t.Name] {
+		l.carried[t.Name] = true
+		l.tensors = append(l.tensors, t)
+	}
 	l.end += (uint32(w.Bytes()) + program.Align - 1) &^ (program.Align - 1)
-	l.placed[t.Name] = num(w.Offset)
-	return l.placed[t.Name]
+	l.placed[key] = num(w.Offset)
+	return l.placed[key]
 }
 
 // vector adds float32 values.
 func (l *layout) vector(block, name string, v []float32) arg {
 	t := Tensor{Block: block, Name: name, DType: tensor.F32, Shape: []int{len(v)}, Data: floatBytes(v)}
 	return l.add(t, program.Vector, 1, len(v))
+}
+
+// matrix adds float32 rows.
+func (l *layout) matrix(block, name string, v []float32, rows, cols int) arg {
+	t := Tensor{Block: block, Name: name, DType: tensor.F32, Shape: []int{rows, cols}, Data: floatBytes(v)}
+	return l.add(t, program.RowsF32, rows, cols)
+}
+
+// index adds numbers below limit.
+func (l *layout) index(block, name string, v []int32, limit int) arg {
+	t := Tensor{Block: block, Name: name, DType: tensor.I32, Shape: []int{len(v)}, Data: intBytes(v)}
+	return l.add(t, program.Index, len(v), limit)
 }
 
 // table adds an int8 matrix by rows and its scales.
@@ -46,15 +73,19 @@ type linear struct {
 	panels, scale, bias, index, exact arg
 }
 
-func (l *layout) linear(block, name string, q quantize.Linear8) linear {
-	w := linear{panels: l.add(codeTensor(block, name, q.Matrix), program.Panels, q.Rows, q.Cols)}
-	w.scale = l.vector(block, name+".scale", q.Scale)
+// linear adds a layer. One that is tied to a table shares its codes and scales.
+func (l *layout) linear(q *quantize.Linear8) linear {
+	name, block := q.Name, blockOf(q.Name)
+	codes := name
+	if q.Tied != "" {
+		codes = q.Tied
+	}
+	w := linear{panels: l.add(codeTensor(blockOf(codes), codes, q.Matrix), program.Panels, q.Rows, q.Cols)}
+	w.scale = l.vector(blockOf(codes), codes+".scale", q.Scale)
 	w.bias = l.vector(block, name+".bias", q.Bias)
 	if o := len(q.Outliers); o > 0 {
-		t := Tensor{Block: block, Name: name + ".outlier.index", DType: tensor.I32, Shape: []int{o}, Data: intBytes(q.Outliers)}
-		w.index = l.add(t, program.Index, o, q.Cols)
-		t = Tensor{Block: block, Name: name + ".outlier.weight", DType: tensor.F32, Shape: []int{o, q.Rows}, Data: floatBytes(q.Exact)}
-		w.exact = l.add(t, program.RowsF32, o, q.Rows)
+		w.index = l.index(block, name+".outlier.index", q.Outliers, q.Cols)
+		w.exact = l.matrix(block, name+".outlier.weight", q.Exact, o, q.Rows)
 	}
 	return w
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"skiff/packager/graph"
+	"skiff/runtime/program"
 )
 
 // liveness knows where each value lies and when its buffer may be used again.
@@ -19,6 +20,8 @@ type liveness struct {
 	norms   map[graph.ID]*graph.Norm      // the only reader, where it is a norm without residual
 	state   map[graph.ID]string           // values whose bits a proof digests, and their names
 	buffers map[graph.ID]*buffer
+	picked  map[graph.ID]*buffer // the picked rows of token values
+	head    map[graph.ID]bool    // values that are made of picked rows
 	shape   map[*buffer]shape
 	idle    []*buffer // in the order in which they were made
 	pending []stateTap
@@ -27,9 +30,9 @@ type liveness struct {
 
 // shape is what buffers have in common that may take each other's place.
 type shape struct {
-	kind   string
-	cols   int
-	pooled bool
+	kind string
+	cols int
+	over program.Over
 }
 
 type stateTap struct {
@@ -41,6 +44,10 @@ func newLiveness(m *graph.Model, ops []graph.Op) *liveness {
 	l := &liveness{
 		m: m, last: map[graph.ID]int{}, reader: map[graph.ID]*graph.Attention{}, norms: map[graph.ID]*graph.Norm{},
 		state: map[graph.ID]string{}, buffers: map[graph.ID]*buffer{}, shape: map[*buffer]shape{},
+		picked: map[graph.ID]*buffer{}, head: map[graph.ID]bool{},
+	}
+	if m.Task == graph.TaskFillMask {
+		l.findHead(ops)
 	}
 	readers := map[graph.ID]int{}
 	for i, op := range ops {
@@ -70,11 +77,34 @@ func newLiveness(m *graph.Model, ops []graph.Op) *liveness {
 	return l
 }
 
+// findHead marks what is made after the last hidden state and row by row.
+func (l *liveness) findHead(ops []graph.Op) {
+	after := false
+	for _, op := range ops {
+		switch op.(type) {
+		case *graph.Linear, *graph.Norm, *graph.Add, *graph.Glu:
+			l.head[op.Makes()] = after
+		}
+		after = after || op.Makes() == l.m.Last
+	}
+}
+
+// over is what the rows of a value are.
+func (l *liveness) over(id graph.ID) program.Over {
+	switch {
+	case l.m.Values[id].Pooled:
+		return program.Seqs
+	case l.head[id]:
+		return program.Picks
+	}
+	return program.Tokens
+}
+
 // onlyNorm is the norm without residual that alone reads id; nil where there is none.
 func (l *liveness) onlyNorm(id graph.ID) *graph.Norm { return l.norms[id] }
 
 // shapeOf tells residual streams, branches and attention's answers apart.
-func shapeOf(op graph.Op, cols int, pooled bool) shape {
+func shapeOf(op graph.Op, cols int, over program.Over) shape {
 	kind := "stream"
 	switch op.(type) {
 	case *graph.Linear:
@@ -82,7 +112,7 @@ func shapeOf(op graph.Op, cols int, pooled bool) shape {
 	case *graph.Attention:
 		kind = "context"
 	}
-	return shape{kind, cols, pooled}
+	return shape{kind, cols, over}
 }
 
 // make gives the value id, which op makes, a buffer.
@@ -93,7 +123,7 @@ func (c *compiler) make(op graph.Op, id graph.ID) *buffer {
 // makeCols is make for a buffer of other width than the value.
 func (c *compiler) makeCols(op graph.Op, id graph.ID, cols int) *buffer {
 	l := c.live
-	s := shapeOf(op, cols, c.q.Source.Values[id].Pooled)
+	s := shapeOf(op, cols, l.over(id))
 	var b *buffer
 	for i, free := range l.idle {
 		if l.shape[free] == s {
@@ -103,11 +133,7 @@ func (c *compiler) makeCols(op graph.Op, id graph.ID, cols int) *buffer {
 		}
 	}
 	if b == nil {
-		rows := int(c.prog.MaxTokens)
-		if s.pooled {
-			rows = int(c.prog.MaxSeqs)
-		}
-		b = c.arena.rows(rows, cols)
+		b = c.arena.rows(int(c.prog.Most(s.over)), cols)
 		l.shape[b] = s
 	}
 	l.place(id, b)
@@ -117,7 +143,7 @@ func (c *compiler) makeCols(op graph.Op, id graph.ID, cols int) *buffer {
 // inPlace gives what op makes the buffer of old where nothing needs that any more.
 func (c *compiler) inPlace(op graph.Op, old graph.ID) *buffer {
 	l := c.live
-	if l.last[old] != c.at || l.isPending(old) {
+	if l.last[old] != c.at || l.isPending(old) || l.over(old) != l.over(op.Makes()) {
 		return c.make(op, op.Makes())
 	}
 	b := l.buffers[old]

@@ -4,26 +4,33 @@ import (
 	"fmt"
 
 	"skiff/packager/graph"
-	"skiff/packager/quantize"
 	"skiff/runtime/kernel"
 	"skiff/runtime/program"
 )
 
+// maxPicks is how many masks a pass can fill.
+const maxPicks = 16
+
 // model lists the steps that make the answer.
 func (c *compiler) model() {
 	m, p := c.q.Source, c.prog
-	in := []*buffer{c.arena.words(int(p.MaxTokens)), c.arena.words(int(p.MaxTokens)), c.arena.words(int(p.MaxTokens)), c.arena.words(int(p.MaxSeqs) + 1)}
-	for _, b := range in {
-		b.use(0) // inputs are written before the first stage
-	}
+	tokens := int(p.MaxTokens)
+	in := []*buffer{c.arena.words(tokens), c.arena.words(tokens), c.arena.words(tokens), c.arena.words(int(p.MaxSeqs) + 1)}
 	c.ids, c.types, c.positions, c.starts = in[0], in[1], in[2], in[3]
-	if !m.Values[m.Answer].Pooled {
-		c.fail("an answer of one row a token, for the task %s", m.Task)
-		return
+	to := []*uint32{&p.IDs, &p.TypeIDs, &p.Positions, &p.Starts}
+	if m.Task == graph.TaskFillMask {
+		p.MaxPicks = min(maxPicks, p.MaxTokens)
+		c.picked = c.arena.words(int(p.MaxPicks) + 1)
+		in, to = append(in, c.picked), append(to, &p.Picked)
+	}
+	for i, b := range in {
+		b.use(0) // inputs are written before the first stage
+		c.fixups = append(c.fixups, fixup{to[i], b})
 	}
 	c.live = newLiveness(m, c.q.Ops)
 	for i, op := range c.q.Ops {
 		c.at = i
+		c.pick(op)
 		c.op(op)
 		if c.err != nil {
 			return
@@ -31,9 +38,7 @@ func (c *compiler) model() {
 		c.release(op)
 	}
 	c.flush()
-	for i, to := range []*uint32{&p.IDs, &p.TypeIDs, &p.Positions, &p.Starts} {
-		c.fixups = append(c.fixups, fixup{to, in[i]})
-	}
+	p.Rows = uint32(c.live.over(m.Answer))
 	c.fixups = append(c.fixups, fixup{&p.Output, c.live.buffers[m.Answer]})
 }
 
@@ -48,10 +53,16 @@ func (c *compiler) op(op graph.Op) {
 	switch o := op.(type) {
 	case *graph.Embed:
 		c.embed(o)
+	case *graph.Trigram:
+		c.trigram(o)
 	case *graph.Linear:
 		c.linear(o)
 	case *graph.Norm:
 		c.norm(o)
+	case *graph.Add:
+		c.add(o)
+	case *graph.Glu:
+		c.glu(o)
 	case *graph.Attention:
 		c.attention(o)
 	case *graph.Pool:
@@ -63,14 +74,17 @@ func (c *compiler) op(op graph.Op) {
 	}
 }
 
-// enter starts a stage unless the present one has units of the same domain. The
-// states that the ended stage made get their taps: a barrier follows them.
-func (c *compiler) enter(d kernel.Domain) {
-	if c.domain != 0 && c.domain != d {
+// cols is the width of a value.
+func (c *compiler) cols(id graph.ID) int { return c.q.Source.Values[id].Cols }
+
+// enter starts a stage unless the present one has the same units. The states that the
+// ended stage made get their taps: a barrier follows them.
+func (c *compiler) enter(d kernel.Domain, over program.Over) {
+	if c.domain != 0 && (c.domain != d || c.over != over) {
 		c.flush()
 		c.barrier()
 	}
-	c.domain = d
+	c.domain, c.over = d, over
 }
 
 // flush taps the states of this stage and gives back buffers that waited for it.
@@ -85,94 +99,60 @@ func (c *compiler) flush() {
 	c.live.waiting = nil
 }
 
-// embed is the sum of up to three tables together with the norm that follows.
-func (c *compiler) embed(o *graph.Embed) {
-	norm := c.live.onlyNorm(o.Out)
-	if norm == nil || norm.W.Kind != graph.LayerNorm {
-		c.fail("no kernel for an embedding that no layer norm follows")
+// pick copies the picked rows of token rows that the first operation of a head that runs
+// over them alone reads.
+func (c *compiler) pick(op graph.Op) {
+	if c.live.over(op.Makes()) != program.Picks {
 		return
 	}
-	tables := map[graph.Index]quantize.Matrix{}
-	names := map[graph.Index]string{graph.ByID: "embed.word", graph.ByType: "embed.type", graph.ByPosition: "embed.position"}
-	for _, l := range o.Lookups {
-		if _, twice := tables[l.By]; twice || l.By == graph.ByID && l.Offset != 0 {
-			c.fail("no kernel for an embedding with two tables by %v, or one by id from row %d", l.By, l.Offset)
-			return
+	for _, id := range op.Reads() {
+		if c.live.over(id) == program.Picks || c.live.picked[id] != nil {
+			continue
 		}
-		t := rowsFrom(c.q.Tables[l.Table], l.Offset)
-		if l.By == graph.ByPosition {
-			t = firstRows(t, min(t.Rows, c.q.Source.MaxTokens)) // rows past the longest text are never read
-		}
-		tables[l.By], names[l.By] = t, l.Table.Name
+		x := c.live.buffers[id]
+		c.enter(kernel.Seqs, program.Picks)
+		out := c.arena.rows(int(c.prog.MaxPicks), c.cols(id))
+		k, err := kernel.NewPool(kernel.PoolCLS, c.cols(id))
+		c.call(k, err, at(x), num(x.stride), at(c.picked), at(out), num(out.stride))
+		c.live.picked[id] = out
 	}
-	width := c.q.Source.Values[o.Out].Cols
-	if _, ok := tables[graph.ByID]; !ok {
-		c.fail("no kernel for an embedding without ids")
-		return
-	}
-	table := func(by graph.Index) (codes, scale arg, rows int) {
-		t, ok := tables[by]
-		if !ok { // the kernel adds three tables; this one adds nothing
-			t = quantize.Matrix{Rows: 1, Cols: width, Codes: make([]int8, width), Scale: make([]float32, 1)}
-		}
-		codes, scale = c.weights.table(blockOf(names[by]), names[by], t)
-		return codes, scale, t.Rows
-	}
-	c.enter(kernel.Rows)
-	word, wordScale, words := table(graph.ByID)
-	pos, posScale, places := table(graph.ByPosition)
-	kind, kindScale, kinds := table(graph.ByType)
-	gain, bias := c.normWeights(norm.W)
-	k, err := kernel.NewEmbed(width, norm.W.Eps)
-	c.call(k, err, at(c.ids), at(c.types), at(c.positions),
-		word, wordScale, pos, posScale, kind, kindScale, gain, bias, at(c.make(norm, norm.Out)),
-		num(words), num(places), num(kinds))
 }
 
-// rowsFrom and firstRows cut a table.
-func rowsFrom(m quantize.Matrix, n int) quantize.Matrix {
-	m.Rows, m.Codes, m.Scale = m.Rows-n, m.Codes[n*m.Cols:], m.Scale[n:]
-	return m
-}
-
-func firstRows(m quantize.Matrix, n int) quantize.Matrix {
-	m.Rows, m.Codes, m.Scale = n, m.Codes[:n*m.Cols], m.Scale[:n]
-	return m
-}
-
-// attention wants query, key and value side by side in one buffer.
-func (c *compiler) attention(o *graph.Attention) {
-	width := o.Heads * o.HeadSize
-	if o.Relative != nil || o.Window != 0 {
-		c.fail("no kernel for attention with %T and window %d", o.Relative, o.Window)
-		return
+// read is where an operation over the rows of over finds the value id.
+func (c *compiler) read(id graph.ID, over program.Over) *buffer {
+	if over == program.Picks && c.live.over(id) == program.Tokens {
+		return c.live.picked[id]
 	}
-	packed := o.Q.First == 0 && o.K == graph.Slice{X: o.Q.X, First: width} && o.V == graph.Slice{X: o.Q.X, First: 2 * width}
-	qkv := c.live.buffers[o.Q.X]
-	if c.q.QKV[o] == nil && !packed {
-		c.fail("no kernel for attention whose query, key and value are not of one layer")
-		return
-	}
-	c.enter(kernel.Heads)
-	k, err := kernel.NewAttention(o.Heads, o.HeadSize, float32(o.Scale))
-	out := c.make(o, o.Out)
-	c.call(k, err, at(qkv), num(qkv.stride), at(c.starts), at(out), num(out.stride))
+	return c.live.buffers[id]
 }
 
-// norm is addnorm, or a part of an embedding that is done already.
+// norm is a norm of any kind, with or without a residual; or it was a part of an
+// embedding and is done already.
 func (c *compiler) norm(o *graph.Norm) {
 	if c.live.buffers[o.Out] != nil {
 		return
 	}
-	if o.Residual == 0 || o.W.Kind != graph.LayerNorm || c.q.Source.Values[o.X].Pooled {
-		c.fail("no kernel for %s: a %v by itself, or of pooled rows", o.W.Name, o.W.Kind)
-		return
+	over, width := c.live.over(o.Out), len(o.W.Gain)
+	c.enter(kernel.Rows, over)
+	args := []arg{at(c.read(o.X, over))}
+	old := o.X
+	if o.Residual != 0 {
+		args = append(args, at(c.read(o.Residual, over)))
+		old = o.Residual
 	}
-	c.enter(kernel.Rows)
 	gain, bias := c.normWeights(o.W)
-	k, err := kernel.NewAddNorm(len(o.W.Gain), o.W.Eps)
-	x, residual := c.live.buffers[o.X], c.live.buffers[o.Residual]
-	c.call(k, err, at(x), at(residual), gain, bias, at(c.inPlace(o, o.Residual)))
+	k, err := normKernel(o.W, width, o.Residual != 0)
+	c.call(k, err, append(args, gain, bias, at(c.inPlace(o, old)))...)
+}
+
+func normKernel(w *graph.NormWeights, width int, residual bool) (*kernel.Kernel, error) {
+	switch {
+	case w.Kind == graph.NoNorm:
+		return kernel.NewNoNorm(width, residual)
+	case residual:
+		return kernel.NewAddNorm(width, w.Eps)
+	}
+	return kernel.NewNorm(width, w.Eps)
 }
 
 func (c *compiler) normWeights(n *graph.NormWeights) (gain, bias arg) {
@@ -184,12 +164,53 @@ func (c *compiler) normWeights(n *graph.NormWeights) (gain, bias arg) {
 	return c.weights.vector(block, n.Name+".gain", n.Gain), c.weights.vector(block, n.Name+".bias", b)
 }
 
+func (c *compiler) add(o *graph.Add) {
+	over := c.live.over(o.Out)
+	c.enter(kernel.Rows, over)
+	x, y := c.read(o.X, over), c.read(o.Y, over)
+	k, err := kernel.NewAdd(c.cols(o.Out))
+	c.call(k, err, at(x), at(y), at(c.inPlace(o, o.X)))
+}
+
+func (c *compiler) glu(o *graph.Glu) {
+	over := c.live.over(o.Out)
+	c.enter(kernel.Rows, over)
+	x := c.read(o.X, over)
+	k, err := kernel.NewGLU(c.cols(o.Out), c.act(o.Act))
+	c.call(k, err, at(x), at(c.make(o, o.Out)))
+}
+
+func (c *compiler) trigram(o *graph.Trigram) {
+	c.enter(kernel.Seqs, program.Tokens)
+	x := c.live.buffers[o.X]
+	k, err := kernel.NewTrigram(c.cols(o.X))
+	c.call(k, err, at(x), at(c.starts), at(c.make(o, o.Out)))
+}
+
+// act is the kernels' name for an activation.
+func (c *compiler) act(a graph.Activation) kernel.Act {
+	switch a {
+	case 0:
+		return kernel.ActNone
+	case graph.Gelu:
+		return kernel.ActGELU
+	case graph.GeluTanh:
+		return kernel.ActGELUTanh
+	case graph.Relu:
+		return kernel.ActReLU
+	case graph.Silu:
+		return kernel.ActSiLU
+	case graph.Tanh:
+		return kernel.ActTanh
+	case graph.Sigmoid:
+		return kernel.ActSigmoid
+	}
+	c.fail("no kernel for the activation %s", a)
+	return 0
+}
+
 // linear is one layer, or the three of an attention at the first of them.
 func (c *compiler) linear(o *graph.Linear) {
-	if c.q.Source.Values[o.Out].Pooled {
-		c.fail("no kernel for %s, a linear layer of pooled rows", o.W.Name)
-		return
-	}
 	att := c.live.reader[o.Out]
 	q := c.q.QKV[att]
 	if q == nil {
@@ -199,46 +220,55 @@ func (c *compiler) linear(o *graph.Linear) {
 	if att != nil && c.live.buffers[att.Q.X] != nil {
 		return // made with the first
 	}
-	act := kernel.ActNone
-	switch o.Act {
-	case 0:
-	case graph.Gelu:
-		act = kernel.ActGELU
-	default:
-		c.fail("no kernel for the activation %s in %s", o.Act, o.W.Name)
-		return
-	}
-	c.enter(kernel.Rows)
-	w := c.weights.linear(blockOf(q.Name), q.Name, *q)
-	from, to := c.live.buffers[o.X], c.makeCols(o, o.Out, q.Rows)
+	over, act := c.live.over(o.Out), c.act(o.Act)
+	c.enter(kernel.Rows, over)
+	w := c.weights.linear(q)
+	from, to := c.read(o.X, over), c.makeCols(o, o.Out, q.Rows)
 	if att != nil {
 		c.live.buffers[att.Q.X] = to
 		c.live.buffers[att.K.X], c.live.buffers[att.V.X] = to, to
 	}
-	k, err := kernel.NewLinear(len(q.Outliers), act)
+	within := act
+	if act == kernel.ActSigmoid { // it does not keep zero pads zero
+		within = kernel.ActNone
+	}
+	k, err := kernel.NewLinear(len(q.Outliers), within)
 	c.call(k, err, at(from), num(from.stride), num((q.Cols+7)&^7), w.panels, num(program.Pad16(q.Rows)),
 		w.scale, w.bias, w.index, w.exact, at(to), num(to.stride))
+	if within != act {
+		k, err := kernel.NewActivation(q.Rows, act)
+		c.call(k, err, at(to), at(to))
+	}
 }
 
 func (c *compiler) pool(o *graph.Pool) {
-	if o.How != graph.PoolMean {
+	kinds := map[graph.Pooling]kernel.Pool{
+		graph.PoolCLS: kernel.PoolCLS, graph.PoolMax: kernel.PoolMax, graph.PoolLast: kernel.PoolLast, graph.PoolWeighted: kernel.PoolWeighted,
+	}
+	c.enter(kernel.Seqs, program.Tokens)
+	x, width := c.live.buffers[o.X], c.cols(o.X)
+	if o.How == graph.PoolMean {
+		k, err := kernel.NewMeanPool(width)
+		c.call(k, err, at(x), num(x.stride), at(c.starts), at(c.make(o, o.Out)))
+		return
+	}
+	how, ok := kinds[o.How]
+	if !ok {
 		c.fail("no kernel for %s", o.Kind())
 		return
 	}
-	c.enter(kernel.Seqs)
-	x := c.live.buffers[o.X]
-	k, err := kernel.NewMeanPool(c.q.Source.Values[o.X].Cols)
-	c.call(k, err, at(x), num(x.stride), at(c.starts), at(c.make(o, o.Out)))
+	k, err := kernel.NewPool(how, width)
+	out := c.make(o, o.Out)
+	c.call(k, err, at(x), num(x.stride), at(c.starts), at(out), num(out.stride))
 }
 
 func (c *compiler) normalize(o *graph.Normalize) {
-	v := c.q.Source.Values[o.X]
-	if !v.Pooled {
+	if c.live.over(o.X) != program.Seqs {
 		c.fail("no kernel for the normalisation of token rows")
 		return
 	}
-	c.enter(kernel.Seqs)
+	c.enter(kernel.Seqs, program.Tokens)
 	x := c.live.buffers[o.X]
-	k, err := kernel.NewL2Norm(v.Cols)
+	k, err := kernel.NewL2Norm(c.cols(o.X))
 	c.call(k, err, at(x), at(c.inPlace(o, o.X)))
 }

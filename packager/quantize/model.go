@@ -13,6 +13,8 @@ type Linear8 struct {
 	Name string
 	Matrix
 	Bias []float32 // [Rows]
+	// Tied names the table whose codes and scales these are; "" where there is none.
+	Tied string
 }
 
 // Model8 is what the quantiser made of the operations that a model's answer
@@ -25,6 +27,8 @@ type Model8 struct {
 	// QKV has the attentions whose query, key and value are linear layers of one
 	// input: these are one matrix of 3H rows, quantised together at run time.
 	QKV map[*graph.Attention]*Linear8
+
+	tied map[*graph.LinearWeights]*graph.Table
 }
 
 // Inputs maps the name of a linear layer to the columns kept in float32 there.
@@ -38,7 +42,11 @@ func Calibrate(ctx context.Context, m *graph.Model, texts []string, n int, encod
 		return Inputs{}, nil
 	}
 	watch := map[string]*Outliers{}
+	tied := tiedTo(m)
 	for _, l := range graph.Linears(m.Needed(m.Answer)) {
+		if tied[l] != nil {
+			continue
+		}
 		watch[l.Name] = NewOutliers(l.In)
 	}
 	tap := func(name string, x []float32, rows, cols int) {
@@ -70,6 +78,7 @@ func Quantise(m *graph.Model, outliers Inputs) (*Model8, error) {
 	q := &Model8{
 		Source: m, Ops: m.Needed(m.Answer), Tables: map[*graph.Table]Matrix{},
 		Linears: map[*graph.LinearWeights]*Linear8{}, QKV: map[*graph.Attention]*Linear8{},
+		tied: tiedTo(m),
 	}
 	fused, err := q.fuse(outliers)
 	if err != nil {
@@ -110,9 +119,38 @@ func (q *Model8) linear(w *graph.LinearWeights, outliers Inputs) error {
 	if q.Linears[w] != nil {
 		return nil
 	}
+	t := q.tied[w]
+	if t != nil {
+		outliers = nil // they would make other codes than the table's
+	}
 	made, err := quantise(w, outliers[w.Name])
+	if err == nil && t != nil {
+		made.Tied = t.Name
+	}
 	q.Linears[w] = made
 	return err
+}
+
+// tiedTo maps the layers whose weights are the very numbers of a table of words, whose
+// codes are then stored once, to these tables.
+func tiedTo(m *graph.Model) map[*graph.LinearWeights]*graph.Table {
+	ops := m.Needed(m.Answer)
+	tied := map[*graph.LinearWeights]*graph.Table{}
+	for _, op := range ops {
+		e, ok := op.(*graph.Embed)
+		if !ok {
+			continue
+		}
+		for _, l := range e.Lookups {
+			for _, w := range graph.Linears(ops) {
+				same := w.Out == l.Table.Rows && w.In == l.Table.Cols && &w.Weight[0] == &l.Table.Data[0]
+				if same && l.By == graph.ByID && l.Offset == 0 {
+					tied[w] = l.Table
+				}
+			}
+		}
+	}
+	return tied
 }
 
 // quantise makes a layer's int8 form; no bias becomes one of zeros.
