@@ -180,12 +180,9 @@ func TestPackRefuses(t *testing.T) {
 		"a task with no answer yet": func(m *graph.Model, _ *packager.Config) { m.Task = graph.TaskClassify },
 		"too many outliers":         func(_ *graph.Model, c *packager.Config) { c.Outliers = 5 },
 		"a broken tokenizer":        func(m *graph.Model, _ *packager.Config) { m.TokenizerJSON = []byte("{") },
-		"an activation without a kernel": func(m *graph.Model, _ *packager.Config) {
-			for _, op := range m.Ops {
-				if l, ok := op.(*graph.Linear); ok && l.Act != 0 {
-					l.Act = graph.Silu
-				}
-			}
+		"an embedding without a kernel": func(m *graph.Model, _ *packager.Config) {
+			o := m.Ops[0].(*graph.Embed)
+			o.Lookups = append(o.Lookups, o.Lookups[2])
 		},
 	} {
 		m, cfg := tiny(t), packager.Config{Key: fixedKey()}
