@@ -9,9 +9,9 @@
 // block's query, key and value while they are in its cache. What relative positions need
 // is a table made here (attend.go); no device computes an angle or a bucket.
 //
-// The package writes no files and must not import bundle or engine.
-//
 // A model that fills masks runs its head over the picked rows alone.
+//
+// The package writes no files and must not import bundle or engine.
 //
 // Shapes: B sequences, M token rows, H hidden, A heads, D head size, F feed-forward,
 // N columns, K depth.

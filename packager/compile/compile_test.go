@@ -147,6 +147,10 @@ func TestRefuses(t *testing.T) {
 			again.Offset = 1
 			o.Lookups = append(o.Lookups, again)
 		},
+		"normalisation in a head that runs over picked rows": func(b builder) {
+			b.Task = graph.TaskFillMask
+			b.Answer = b.Normalize(b.linear(b.Last, "head.logits", 4, 0))
+		},
 		"none pooling": func(b builder) {
 			for _, op := range b.Ops {
 				if p, ok := op.(*graph.Pool); ok {

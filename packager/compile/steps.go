@@ -102,11 +102,12 @@ func (c *compiler) flush() {
 // pick copies the picked rows of token rows that the first operation of a head that runs
 // over them alone reads.
 func (c *compiler) pick(op graph.Op) {
-	if c.live.over(op.Makes()) != program.Picks {
-		return
-	}
+	picks := c.live.over(op.Makes()) == program.Picks
 	for _, id := range op.Reads() {
-		if c.live.over(id) == program.Picks || c.live.picked[id] != nil {
+		if !picks && c.live.over(id) == program.Picks {
+			c.fail("no kernel for %s in a head that runs over picked rows", op.Kind())
+		}
+		if !picks || c.live.over(id) == program.Picks || c.live.picked[id] != nil {
 			continue
 		}
 		x := c.live.buffers[id]

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"skiff/packager/graph"
 )
 
 // A code times its scale is never further from the weight than half a step, and the
@@ -79,5 +82,34 @@ func TestOutliersNameTheColumnsThatSetTheScale(t *testing.T) {
 	}
 	if got := NewOutliers(3).Top(2); len(got) != 0 {
 		t.Errorf("no input named %v", got)
+	}
+}
+
+// A decoder that is the word table has the table's codes, whatever its outliers; one that
+// only equals it has its own.
+func TestTied(t *testing.T) {
+	m := &graph.Model{Vocab: 3, MaxPositions: 2, MaxTokens: 2}
+	word := &graph.Table{Name: "embed.word", Rows: 3, Cols: 2, Data: []float32{1, -2, 3, 4, 0, 5}}
+	tied := &graph.LinearWeights{Name: "tied", In: 2, Out: 3, Weight: word.Data}
+	equal := &graph.LinearWeights{Name: "equal", In: 2, Out: 3, Weight: append([]float32(nil), word.Data...)}
+	x := m.Embed(graph.Lookup{Table: word, By: graph.ByID})
+	m.Answer = m.Add(m.Linear(x, tied, 0), m.Linear(x, equal, 0))
+	outliers, err := Calibrate(t.Context(), m, []string{""}, 1, func(string) []int32 { return []int32{0, 1} }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := outliers["tied"]; ok || len(outliers["equal"]) != 1 {
+		t.Errorf("outliers %v", outliers)
+	}
+	q, err := Quantise(m, Inputs{"tied": {0}, "equal": {0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, other := q.Linears[tied], q.Linears[equal]
+	if diff := cmp.Diff(q.Tables[word], one.Matrix, cmpopts.EquateEmpty()); diff != "" || one.Tied != word.Name {
+		t.Errorf("tied to %q: %s", one.Tied, diff)
+	}
+	if other.Tied != "" || len(other.Outliers) != 1 {
+		t.Errorf("tied to %q, outliers %v", other.Tied, other.Outliers)
 	}
 }
