@@ -56,6 +56,9 @@ func TestPackBuiltin(t *testing.T) {
 	}
 	ctx := context.Background()
 	for _, kind := range []string{"wasm", "go", "interp"} {
+		if kind == "interp" && raceEnabled {
+			continue
+		}
 		m, err := infer.Load(ctx, b, infer.Config{Kernels: kind})
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)

@@ -46,6 +46,25 @@ func BenchmarkAppendIDs(b *testing.B) {
 	}
 }
 
+// benchFolders are the kinds of tokenizers, by folder of the reference data.
+var benchFolders = []string{"bert-uncased-real", "roberta-bbpe", "cl100k-like", "o200k-like", "sp-bpe", "sp-bpe-metaspace", "unigram-albert", "unigram-xlmr", "t5-like"}
+
+// BenchmarkKinds tokenizes English with every kind of tokenizer.
+func BenchmarkKinds(b *testing.B) {
+	text := strings.Repeat(english, 20)
+	for _, name := range benchFolders {
+		k := parseFile(b, sharedDir(b, "tokenizers", name, "tokenizer.json"))
+		b.Run(name, func(b *testing.B) {
+			var ids []int32
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				ids = k.AppendIDs(ids[:0], text, 0)
+			}
+		})
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	k := benchTokenizer(b)
 	text := strings.Repeat(english, 4)

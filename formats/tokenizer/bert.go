@@ -45,8 +45,7 @@ func (n *bertNormalizer) asciiByte(c byte) byte {
 }
 
 func (n *bertNormalizer) normalize(t, spare *text) {
-	spare.reset(t.tracked)
-	spare.base = t.base
+	rewrite(t, spare)
 	folded := n.first(t, spare)
 	*t, *spare = *spare, *t
 	if folded {

@@ -49,8 +49,11 @@ func appendByteRunes(dst, b []byte) []byte {
 type byteLevelNormalizer struct{}
 
 func (byteLevelNormalizer) normalize(t, spare *text) {
-	spare.reset(t.tracked)
-	spare.base = t.base
+	rewrite(t, spare)
+	if !spare.room(2 * len(t.b)) {
+		t.full = true
+		return
+	}
 	spare.bytes(t, 0, int32(len(t.b)))
 	*t, *spare = *spare, *t
 }

@@ -152,6 +152,9 @@ func (m *charsmap) cluster(w *rewriter, b []byte) {
 // replace writes s for the next n characters: one for one, then those inserted,
 // or all that is left over with the last.
 func (w *rewriter) replace(n int, s string) {
+	if !w.to.room(len(s)) {
+		return
+	}
 	more := utf8.RuneCountInString(s)
 	if !w.to.tracked {
 		w.to.b = append(w.to.b, s...)

@@ -18,9 +18,13 @@
 // normalizers, pre-tokenizers, post-processors and decoders of the library but
 // WordLevel; of Oniguruma's regex syntax what needs no back reference.
 //
-// Unicode properties come from tables_gen.go and tables_more_gen.go, written by tablegen and pinned to
-// the Unicode versions the library uses (8.0, 9.0, 16.0 and 17.0 side by side):
-// those of Go change with the toolchain, and a model's tokens must not.
+// FromFiles starts from the files that were before tokenizer.json: it writes
+// the tokenizer.json that transformers would, and parses that.
+//
+// Unicode properties come from tables_gen.go and tables_more_gen.go, written by
+// tablegen and pinned to the versions the library uses (8.0, 9.0, 16.0 and 17.0
+// side by side): those of Go change with the toolchain, and a model's tokens
+// must not.
 //
 // It imports only the standard library, does no I/O and reads no clock.
 package tokenizer

@@ -19,6 +19,9 @@ var ErrLimit = errors.New("tokenizer limit exceeded")
 // errUnknown is the library's error for a model without an unknown token.
 var errUnknown = errors.New("encode: a character is unknown and the model has no unk_id")
 
+// errGrowth is returned for a text that a hostile normalizer blows up.
+var errGrowth = fmt.Errorf("normalize: %w: the text grows too much", ErrLimit)
+
 // Error tells where in a tokenizer.json something is wrong.
 type Error struct {
 	Section string // path of keys, such as "model.vocab"; "json" for syntax

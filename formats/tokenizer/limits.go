@@ -10,9 +10,14 @@ const (
 	maxPad        = 1 << 20   // tokens padded to
 	maxTypeID     = 1<<31 - 1
 	maxText       = 256 << 20 // bytes of one text; normalized it stays under 2 GiB
+	maxNormalized = 1 << 30   // bytes of one normalized text
 	maxOverflow   = 1 << 16   // overflowing pieces of one encoding
 	maxKeptText   = 1 << 20   // bytes of scratch kept between calls
 )
+
+// maxGrowth is the greatest length of a normalized text of n bytes. Published
+// tokenizers stay far below; a hostile one can ask for any growth.
+func maxGrowth(n int) int { return min(64*n+4096, maxNormalized) }
 
 // maxID is the first id that a vocabulary of n words may not use. Ids may have
 // holes, but a table over them stays a small multiple of the file.

@@ -25,7 +25,7 @@ type workspace struct {
 	buf     []byte      // bpe
 	best    []arrival   // unigram
 	pieces  []piece     // unigram
-	failed  bool        // unigram: an unknown character and no token for it
+	failed  error       // what Encode cannot answer: errUnknown, errGrowth
 }
 
 // parseModel is the dispatch table of section "model".

@@ -62,6 +62,9 @@ func parseNormalizers(v value) (normalizer, error) {
 
 func (all normalizers) normalize(t, spare *text) {
 	for _, n := range all {
+		if !t.room(0) {
+			return
+		}
 		n.normalize(t, spare)
 	}
 }

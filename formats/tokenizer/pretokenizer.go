@@ -29,8 +29,7 @@ func (w *words) swap() { w.cur, w.next = w.next, w.cur[:0] }
 
 // rewrite starts a new text in spare, into which the extents are to be moved.
 func (w *words) rewrite() {
-	w.spare.reset(w.text.tracked)
-	w.spare.base = w.text.base
+	rewrite(&w.text, &w.spare)
 }
 
 // move copies bytes lo to hi to the new text.
@@ -135,6 +134,9 @@ func parsePreTokenizers(v value) (preTokenizer, error) {
 
 func (all preTokenizers) split(w *words) {
 	for _, p := range all {
+		if !w.text.room(0) {
+			return
+		}
 		p.split(w)
 	}
 }

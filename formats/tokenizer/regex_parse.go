@@ -12,9 +12,9 @@ import (
 const (
 	maxRegex       = 1 << 16 // bytes
 	maxRegexDepth  = 100
-	maxRegexCount  = 1000   // of a bounded repetition
-	maxRegexInsts  = 20_000 // of the program
-	maxRegexBehind = 255    // characters of a lookbehind
+	maxRegexCount  = 1000    // of a bounded repetition
+	maxRegexRanges = 1 << 16 // of all classes
+	maxRegexBehind = 255     // characters of a lookbehind
 )
 
 // regexOp is the kind of a regexNode.
@@ -53,6 +53,7 @@ type regexNode struct {
 	lazy, possessive bool
 	negated, behind  bool // of reLook
 	assert           assertion
+	folded           rune // of reSet: the character it is, without case; 0: another set
 }
 
 // regexFlags are the options in force: ignore case, dot matches newline,
@@ -66,6 +67,7 @@ type regexParser struct {
 	pos   int
 	flags regexFlags
 	depth int
+	size  int // ranges of classes
 }
 
 func parseRegex(src string) (*regexNode, error) {
@@ -133,6 +135,9 @@ func (p *regexParser) concat() (*regexNode, error) {
 			continue
 		}
 		a, err := p.atom()
+		if err == nil && p.size > maxRegexRanges {
+			err = fmt.Errorf("%w: over %d ranges", ErrLimit, maxRegexRanges)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -140,6 +145,9 @@ func (p *regexParser) concat() (*regexNode, error) {
 			return nil, err
 		}
 		n.subs = append(n.subs, a)
+	}
+	if p.flags.fold {
+		n.subs = foldSequences(n.subs)
 	}
 	if len(n.subs) == 1 {
 		return n.subs[0], nil
@@ -206,10 +214,17 @@ func (p *regexParser) setNode(s *runeSet) *regexNode {
 		s.fold()
 		s.negated = negated
 	}
+	p.size += len(s.ranges)
 	return &regexNode{op: reSet, set: s.finish()}
 }
 
-func (p *regexParser) char(r rune) *regexNode { return p.setNode(single(r)) }
+func (p *regexParser) char(r rune) *regexNode {
+	n := p.setNode(single(r))
+	if p.flags.fold {
+		n.folded = foldKey(r)
+	}
+	return n
+}
 
 // group reads what follows an opening parenthesis.
 func (p *regexParser) group() (*regexNode, error) {

@@ -38,6 +38,7 @@ type regex struct {
 	first    [256]bool // bytes that a match can start with
 	anywhere bool      // a match can be empty
 	slots    int32
+	room     int       // instructions that prog may have
 	machines sync.Pool // of *machine
 }
 
@@ -46,7 +47,7 @@ func compileRegex(src string) (*regex, error) {
 	if err != nil {
 		return nil, err
 	}
-	re := &regex{}
+	re := &regex{room: 256 + 16*len(src)}
 	re.anywhere = n.starts(&re.first)
 	if err := re.compile(n); err != nil {
 		return nil, err
@@ -63,8 +64,8 @@ func (re *regex) emit(i inst) int32 {
 func (re *regex) here() int32 { return int32(len(re.prog)) }
 
 func (re *regex) compile(n *regexNode) error {
-	if len(re.prog) > maxRegexInsts {
-		return fmt.Errorf("%w: over %d instructions", ErrLimit, maxRegexInsts)
+	if len(re.prog) > re.room {
+		return fmt.Errorf("%w: over %d instructions", ErrLimit, re.room)
 	}
 	switch n.op {
 	case reSet:

@@ -102,10 +102,10 @@ func (s *runeSet) fold() {
 	var add []rune
 	for i := 0; i < len(foldPairs); i += 6 {
 		r, key := three(foldPairs[i:]), three(foldPairs[i+3:])
-		if s.eval(r) {
+		switch in, least := s.eval(r), s.eval(key); {
+		case in && !least:
 			add = append(add, key)
-		}
-		if s.eval(key) {
+		case least && !in:
 			add = append(add, r)
 		}
 	}

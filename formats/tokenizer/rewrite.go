@@ -16,7 +16,7 @@ type rewriter struct {
 // rewrite starts a new text in spare.
 func rewrite(t, spare *text) rewriter {
 	spare.reset(t.tracked)
-	spare.base = t.base
+	spare.base, spare.limit, spare.full = t.base, t.limit, t.full
 	return rewriter{from: t, to: spare}
 }
 
@@ -89,6 +89,9 @@ func (w *rewriter) pass(end int) { w.at, w.src = end, end }
 
 // insert writes s with the span of the character used up last.
 func (w *rewriter) insert(s string) {
+	if !w.to.room(len(s)) {
+		return
+	}
 	w.to.b = append(w.to.b, s...)
 	if w.to.tracked {
 		w.to.cover(len(s), w.last())

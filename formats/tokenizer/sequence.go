@@ -17,7 +17,7 @@ type scratch struct {
 
 func (k *Tokenizer) get() *scratch {
 	if s, ok := k.scratch.Get().(*scratch); ok {
-		s.ids, s.work.failed = s.ids[:0], false
+		s.ids, s.work.failed = s.ids[:0], nil
 		return s
 	}
 	return new(scratch)
@@ -39,8 +39,8 @@ func (k *Tokenizer) sequence(text string, typeID int32, out *Encoding) error {
 	k.run(s, text, -1, out)
 	failed := s.work.failed
 	k.put(s)
-	if failed {
-		return errUnknown
+	if failed != nil {
+		return failed
 	}
 	out.finish(typeID)
 	return nil
@@ -69,6 +69,9 @@ func (k *Tokenizer) run(s *scratch, text string, enough int, out *Encoding) {
 		k.normalizer.normalize(&w.text, &w.spare)
 		w.cur = k.added.split(w.cur[:0], &k.added.normalized, w.text.b)
 		k.preTokenizer.split(w)
+		if w.text.full {
+			s.work.failed = errGrowth
+		}
 		k.emit(s, enough, out)
 	}
 }

@@ -97,6 +97,9 @@ func (p prepend) normalize(t, spare *text) {
 
 // lead writes s with the span of the character at byte i, which stays.
 func (w *rewriter) lead(s string, i int) {
+	if !w.to.room(len(s)) {
+		return
+	}
 	w.to.b = append(w.to.b, s...)
 	if w.to.tracked {
 		w.to.cover(len(s), w.from.spans[i])

@@ -13,6 +13,8 @@ type text struct {
 	spans   []span
 	base    int32 // code point of the original text where the piece starts
 	tracked bool
+	limit   int  // bytes that b may grow to
+	full    bool // something did not fit
 
 	marks, waiting []mark  // room for a composer
 	matches        []match // room for a pattern
@@ -27,7 +29,7 @@ func (t *text) reset(tracked bool) {
 // code point first of the original text.
 func (t *text) load(raw []byte, first int32) {
 	t.b = append(t.b, raw...)
-	t.base = first
+	t.base, t.limit, t.full = first, maxGrowth(len(raw)), false
 	if !t.tracked {
 		return
 	}
@@ -36,6 +38,14 @@ func (t *text) load(raw []byte, first int32) {
 		t.cover(n, span{first, first + 1})
 		i += n
 	}
+}
+
+// room reports whether n more bytes fit.
+func (t *text) room(n int) bool {
+	if len(t.b)+n > t.limit {
+		t.full = true
+	}
+	return !t.full
 }
 
 // cover appends the span of n bytes that were appended to b.

@@ -218,7 +218,7 @@ func (m *unigram) unknownRun(s *workspace, dst []piece, p piece, word []byte) []
 	switch {
 	case len(dst) > begin:
 	case m.unknown < 0:
-		s.failed = true
+		s.failed = errUnknown
 	default:
 		dst = append(dst, p)
 	}
