@@ -49,7 +49,7 @@ func albert() *arch {
 				x := b.transform("predictions.dense", "predictions.LayerNorm", b.num("embedding_size"), b.act("hidden_act"))
 				b.decoder(x, "predictions.decoder", "predictions.bias", "predictions.decoder.bias")
 			},
-			pretraining: []string{"sop_classifier."},
+			masked: []string{"sop_classifier."}, pretraining: []string{},
 		}.heads(),
 	}
 }

@@ -72,7 +72,7 @@ type classes struct {
 	prefixes                     []string
 	classify, tag, answer, words func(b *build)
 	masked                       []string // spare tensors of ForMaskedLM
-	pretraining                  []string // spare tensors of ForPreTraining, which is ForMaskedLM otherwise; nil: no such class
+	pretraining                  []string // further ones of ForPreTraining, which is ForMaskedLM otherwise; nil: no such class
 }
 
 func (c classes) heads() map[string]head {

@@ -31,7 +31,7 @@ func bert() *arch {
 		heads: classes{
 			prefixes: []string{"Bert"},
 			classify: poolerHead, tag: tagHead, answer: answerHead,
-			words: bertWords, pretraining: []string{"cls.seq_relationship."},
+			words: bertWords, masked: []string{"cls.seq_relationship."}, pretraining: []string{},
 		}.heads(),
 	}
 }

@@ -127,6 +127,9 @@ type block struct {
 
 // postNorm appends a layer whose tensors start with at, under the name as.
 func (b *build) postNorm(x graph.ID, at, as string, n block) graph.ID {
+	if b.err != nil {
+		return x // no more operations than tensors
+	}
 	h, f := b.hidden, b.num("intermediate_size")
 	y := b.selfAttention(x, at, as, n)
 	y = b.m.Norm(y, x, b.norm(at+n.attnNorm, as+".attn_norm", h))

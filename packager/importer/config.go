@@ -32,8 +32,8 @@ func inertKeys() map[string]bool {
 		chunk_size_feed_forward classifier_dropout classifier_dropout_prob cls_token_id decoder_start_token_id
 		directionality diversity_penalty do_sample dropout dtype early_stopping embedding_dropout
 		encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task
-		forced_bos_token_id forced_eos_token_id gradient_checkpointing hidden_dropout_prob initializer_range label2id
-		length_penalty max_length min_length no_repeat_ngram_size num_beam_groups num_beams num_return_sequences
+		forced_bos_token_id forced_eos_token_id gradient_checkpointing hidden_dropout_prob initializer_range label2id language
+		length_penalty max_length min_length name no_repeat_ngram_size num_beam_groups num_beams num_return_sequences
 		output_attentions output_hidden_states output_past output_scores pad_token_id pooler_fc_size
 		pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type prefix qa_dropout
 		remove_invalid_values repetition_penalty return_dict return_dict_in_generate
@@ -147,10 +147,13 @@ func (c *config) member(s *strictjson.Scanner, key string) error {
 		}
 		return s.Null() // as if it were not there
 	}
-	if ok {
+	switch {
+	case ok:
 		v, err := k.read(c, s)
 		c.values[k.as] = v
 		return err
+	case c.arch.inert(key):
+		return s.Skip()
 	}
 	switch key {
 	case "architectures":
@@ -176,7 +179,7 @@ func (c *config) member(s *strictjson.Scanner, key string) error {
 	case "model_type":
 		err = s.Skip()
 	default:
-		if !strings.HasPrefix(key, "_") && !c.inert[key] && !c.arch.inert(key) {
+		if !strings.HasPrefix(key, "_") && !c.inert[key] {
 			c.unknown = cmp.Or(c.unknown, key) // something wrong that follows is the better message
 		}
 		err = s.Skip()

@@ -17,7 +17,7 @@ func distilbert() *arch {
 			size("n_layers", maxLayers).called("num_hidden_layers"), size("n_heads", maxHeads).called("num_attention_heads"),
 			actKey("activation", "hidden_act", nil), epsKey("layer_norm_eps", 1e-12),
 		},
-		idle:  "sinusoidal_pos_embds", // the table is stored either way
+		idle:  "sinusoidal_pos_embds tie_weights_", // the table of positions is stored either way
 		root:  "distilbert.",
 		probe: "embeddings.word_embeddings.weight",
 		stem:  "transformer.layer.",

@@ -245,3 +245,35 @@ func TestProblem(t *testing.T) {
 		}
 	}
 }
+
+// TestPublishedKeys: configurations as their publishers wrote them, with the odd
+// keys of their time, are understood.
+func TestPublishedKeys(t *testing.T) {
+	for name, text := range map[string]string{
+		"distilbert": `{"activation":"gelu","architectures":["DistilBertForMaskedLM"],"attention_dropout":0.1,"dim":768,"dropout":0.1,"hidden_dim":3072,
+			"initializer_range":0.02,"max_position_embeddings":512,"model_type":"distilbert","n_heads":12,"n_layers":6,"output_past":true,"pad_token_id":0,
+			"qa_dropout":0.1,"seq_classif_dropout":0.2,"sinusoidal_pos_embds":false,"tie_weights_":true,"transformers_version":"4.10.0","vocab_size":30522}`,
+		"roberta for answers": `{"architectures":["RobertaForQuestionAnswering"],"attention_probs_dropout_prob":0.1,"bos_token_id":0,"eos_token_id":2,
+			"gradient_checkpointing":false,"hidden_act":"gelu","hidden_dropout_prob":0.1,"hidden_size":768,"initializer_range":0.02,"intermediate_size":3072,
+			"language":"english","layer_norm_eps":1e-05,"max_position_embeddings":514,"model_type":"roberta","name":"Roberta","num_attention_heads":12,
+			"num_hidden_layers":12,"pad_token_id":1,"type_vocab_size":1,"vocab_size":50265}`,
+		"deberta v3": `{"model_type":"deberta-v2","attention_probs_dropout_prob":0.1,"hidden_act":"gelu","hidden_dropout_prob":0.1,"hidden_size":768,
+			"initializer_range":0.02,"intermediate_size":3072,"max_position_embeddings":512,"relative_attention":true,"position_buckets":256,
+			"norm_rel_ebd":"layer_norm","share_att_key":true,"pos_att_type":"p2c|c2p","layer_norm_eps":1e-7,"max_relative_positions":-1,
+			"position_biased_input":false,"num_attention_heads":12,"num_hidden_layers":12,"type_vocab_size":0,"vocab_size":128100}`,
+		"modernbert": `{"architectures":["ModernBertForMaskedLM"],"attention_bias":false,"attention_dropout":0.0,"bos_token_id":50281,"classifier_activation":"gelu",
+			"classifier_bias":false,"classifier_dropout":0.0,"classifier_pooling":"mean","cls_token_id":50281,"decoder_bias":true,"deterministic_flash_attn":false,
+			"embedding_dropout":0.0,"eos_token_id":50282,"global_attn_every_n_layers":3,"global_rope_theta":160000.0,"gradient_checkpointing":false,
+			"hidden_activation":"gelu","hidden_size":768,"initializer_cutoff_factor":2.0,"initializer_range":0.02,"intermediate_size":1152,"layer_norm_eps":1e-05,
+			"local_attention":128,"local_rope_theta":10000.0,"max_position_embeddings":8192,"mlp_bias":false,"mlp_dropout":0.0,"model_type":"modernbert",
+			"norm_bias":false,"norm_eps":1e-05,"num_attention_heads":12,"num_hidden_layers":22,"pad_token_id":50283,"position_embedding_type":"absolute",
+			"reference_compile":null,"sep_token_id":50282,"tie_word_embeddings":true,"torch_dtype":"float32","transformers_version":"4.47.0.dev0","vocab_size":50368}`,
+		"tinybert": `{"attention_probs_dropout_prob":0.1,"cell":{},"model_type":"bert","emb_size":312,"hidden_act":"gelu","hidden_dropout_prob":0.1,"hidden_size":312,
+			"initializer_range":0.02,"intermediate_size":1200,"max_position_embeddings":512,"num_attention_heads":12,"num_hidden_layers":4,"pre_trained":"",
+			"structure":[],"type_vocab_size":2,"vocab_size":30522}`,
+	} {
+		if _, err := parseConfig(configName, []byte(text)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

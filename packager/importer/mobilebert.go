@@ -35,7 +35,7 @@ func mobilebert() *arch {
 		heads: classes{
 			prefixes: []string{"MobileBert"},
 			classify: poolerHead, tag: tagHead, answer: answerHead,
-			words: mobileWords, pretraining: []string{"cls.seq_relationship."},
+			words: mobileWords, masked: []string{"cls.seq_relationship."}, pretraining: []string{},
 		}.heads(),
 	}
 }
@@ -97,6 +97,9 @@ func buildMobile(b *build) {
 
 // layer appends a layer: into the bottleneck, attention, feed-forwards, out of it.
 func (l mobile) layer(x graph.ID) graph.ID {
+	if l.err != nil {
+		return x // no more operations than tensors
+	}
 	query, value, thin := l.bottleneck(x)
 	y := l.attention(query, value, thin)
 	for f := range l.num("num_feedforward_networks") - 1 {

@@ -22,7 +22,7 @@ func modernbert() *arch {
 			flagKey("classifier_bias", false), flagKey("decoder_bias", true),
 			actKey("classifier_activation", "classifier_activation", graph.Gelu), wordKey("classifier_pooling", "cls", "cls", "mean"),
 		},
-		idle: "mlp_dropout deterministic_flash_attn initializer_cutoff_factor reference_compile repad_logits_with_grad " +
+		idle: "layer_norm_eps position_embedding_type mlp_dropout deterministic_flash_attn initializer_cutoff_factor reference_compile repad_logits_with_grad " +
 			"sparse_pred_ignore_index sparse_prediction",
 		root:    "model.",
 		probe:   "embeddings.tok_embeddings.weight",
@@ -70,6 +70,9 @@ func buildModern(b *build) {
 // modernLayer is x = x + attention(norm x); x = x + feed-forward(norm x). The
 // embeddings are normalised already, so the first layer's attention is not.
 func (b *build) modernLayer(x graph.ID, i int) graph.ID {
+	if b.err != nil {
+		return x // no more operations than tensors
+	}
 	h, f, heads := b.hidden, b.num("intermediate_size"), b.num("num_attention_heads")
 	at, as := fmt.Sprintf("layers.%d.", i), blockName(i)
 	y := x
