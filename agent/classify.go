@@ -43,6 +43,7 @@ func table() []verdict {
 		// Good bytes, not for this build, not for this device.
 		{sign.ErrUntrusted, wire.ClassRefuse},
 		{infer.ErrIncompatible, wire.ClassRefuse},
+		{infer.ErrTask, wire.ClassRefuse},
 		{engine.ErrMemory, wire.ClassRefuse},
 		{engine.ErrNoCompiler, wire.ClassRefuse},
 		{engine.ErrByteOrder, wire.ClassRefuse},

@@ -27,7 +27,7 @@ type Config struct {
 	Proved  []byte // binding of an earlier proof: it is not repeated where it still holds
 }
 
-// Model is a loaded and proved bundle. It is a serve.Model.
+// Model is a loaded and proved bundle. It is a serve.Model that answers every task; Info says which one it is for.
 type Model struct {
 	*infer.Model
 	Binding []byte   // what the proof holds for
@@ -38,7 +38,7 @@ type Model struct {
 func (m *Model) Info() serve.Info {
 	man := m.Manifest()
 	return serve.Info{
-		Name: man.Name, Version: man.Version, Digest: m.Digest().String(),
+		Name: man.Name, Version: man.Version, Digest: m.Digest().String(), Task: man.Task,
 		Dim: m.Dim(), MaxTokens: man.Meta.MaxTokensPerText, Kernels: m.Kernels(),
 	}
 }

@@ -1,12 +1,20 @@
-// Package serve is the local HTTP API: OpenAI's embeddings for the programs on the device, and a health page.
+// Package serve is the local HTTP API: OpenAI's embeddings for the programs on the device, answers of models for other tasks, and a
+// health page.
 //
 //	POST /v1/embeddings   {"input": string | [string], "encoding_format": "float" | "base64"} -> vectors
+//	POST /v1/classify     {"input": string | [string | [first, second]]} -> the score of every label
+//	POST /v1/rank         {"query": string, "documents": [string], "top_n": count} -> the documents, best first
+//	POST /v1/tag          {"input": string | [string], "aggregation": "none" | "simple" | "first" | "average" | "max"} -> entities
+//	POST /v1/fill-mask    {"input": string | [string], "top_k": count} -> words for each mask
 //	GET  /v1/models       the one model that is served
 //	GET  /healthz         200 when a model answers, 503 before; the same JSON as /v1/status
 //	GET  /v1/status       what the agent says of itself
 //
 // It listens on a loopback address or a Unix socket. The model can be changed under running requests: each request keeps the model
 // it began with, and an old model is closed after its last one.
+//
+// Data flow: body -> checks that need no model -> a lease of the model -> its answer as JSON. A model is for one task; requests for
+// another are refused, and so is, in OpenAI's error shape, everything else that cannot be answered.
 //
 // The "model" of a request is not a choice here: one model is served, the answer names it.
 //
@@ -26,24 +34,6 @@ import (
 	"sync"
 	"time"
 )
-
-// Model answers for a loaded bundle. Implementations must allow concurrent calls.
-type Model interface {
-	Embed(ctx context.Context, texts []string) ([][]float32, error)
-	Tokens(text string) int // after truncation, specials included
-	Info() Info
-	Close(ctx context.Context) error
-}
-
-// Info describes a model.
-type Info struct {
-	Name      string `json:"name"`
-	Version   string `json:"version"`
-	Digest    string `json:"digest"` // of the bundle, 64 hexadecimal digits
-	Dim       int    `json:"dim"`
-	MaxTokens int    `json:"max_tokens"` // per text; longer ones are truncated
-	Kernels   string `json:"kernels"`    // which engine runs: "wasm", "interp", "go"
-}
 
 // Limits of the API.
 const (
@@ -222,6 +212,10 @@ func (s *Server) retire(l *lease) {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/embeddings", s.embeddings)
+	mux.HandleFunc("POST /v1/classify", s.classify)
+	mux.HandleFunc("POST /v1/rank", s.rank)
+	mux.HandleFunc("POST /v1/tag", s.tag)
+	mux.HandleFunc("POST /v1/fill-mask", s.fillMask)
 	mux.HandleFunc("GET /v1/models", s.models)
 	mux.HandleFunc("GET /v1/models/{name}", s.modelByName)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { s.status(w, http.StatusServiceUnavailable) })

@@ -82,8 +82,12 @@ func listen(t *testing.T, c Config) *Server {
 }
 
 func post(s *Server, body string) *httptest.ResponseRecorder {
+	return postTo(s, "/v1/embeddings", body)
+}
+
+func postTo(s *Server, path, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/embeddings", strings.NewReader(body)))
+	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(body)))
 	return w
 }
 

@@ -1,0 +1,119 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"skiff/agent/serve"
+	"skiff/runtime/infer"
+	"skiff/runtime/task"
+)
+
+// tagBatch is how many texts are tagged in one call: the logits of all their tokens are held at once.
+const tagBatch = 32
+
+// Classify scores the labels of each input. It hides infer's own.
+func (m *Model) Classify(ctx context.Context, inputs []serve.Text) ([]serve.Classification, error) {
+	texts := make([]infer.Text, len(inputs))
+	for i, in := range inputs {
+		texts[i] = infer.Text(in)
+	}
+	found, err := m.Model.Classify(ctx, texts)
+	if err != nil {
+		return nil, err
+	}
+	labels := m.Labels()
+	out := make([]serve.Classification, len(found))
+	for i, c := range found {
+		out[i] = serve.Classification{Label: c.Label, Score: c.Score, Scores: make(map[string]float32, len(labels))}
+		for j, label := range labels {
+			out[i].Scores[label] = c.Scores[j]
+		}
+	}
+	return out, nil
+}
+
+// Tag finds the entities of each text. It hides infer's own.
+func (m *Model) Tag(ctx context.Context, texts []string, aggregation string) ([][]serve.Entity, error) {
+	a, err := task.ParseAggregation(aggregation)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", serve.ErrInput, err)
+	}
+	out := make([][]serve.Entity, 0, len(texts))
+	for batch := range slices.Chunk(texts, tagBatch) {
+		found, err := m.Model.Tag(ctx, batch, a)
+		if err != nil {
+			return nil, err
+		}
+		for i, entities := range found {
+			out = append(out, placed(batch[i], entities))
+		}
+	}
+	return out, nil
+}
+
+// placed gives entities the part of the text that they are.
+func placed(text string, entities []task.Entity) []serve.Entity {
+	runes := []rune(text)
+	out := make([]serve.Entity, len(entities))
+	for i, e := range entities {
+		out[i] = serve.Entity{Label: e.Label, Text: string(runes[e.Start:e.End]), Start: e.Start, End: e.End, Score: e.Score}
+	}
+	return out
+}
+
+// FillMask lists the k best words for each mask of each text; a text without one gets none. It hides infer's own, which holds the
+// logits of a whole call, a vocabulary for every mask: here a call has at most serve.MaxMasks.
+func (m *Model) FillMask(ctx context.Context, texts []string, k int) ([][][]serve.Candidate, error) {
+	out := make([][][]serve.Candidate, len(texts))
+	var batch []string
+	var at []int // places of the batch in texts
+	masks := 0
+	for i, text := range texts {
+		n := m.masks(text)
+		if n > serve.MaxMasks {
+			return nil, fmt.Errorf("%w: text %d has %d masks, at most %d", serve.ErrInput, i, n, serve.MaxMasks)
+		}
+		if n == 0 {
+			continue
+		}
+		if masks+n > serve.MaxMasks {
+			if err := m.fill(ctx, batch, at, k, out); err != nil {
+				return nil, err
+			}
+			batch, at, masks = batch[:0], at[:0], 0
+		}
+		batch, at, masks = append(batch, text), append(at, i), masks+n
+	}
+	return out, m.fill(ctx, batch, at, k, out)
+}
+
+// masks counts what is to be filled in text.
+func (m *Model) masks(text string) (n int) {
+	mask, ok := m.Tokenizer().ID(m.Manifest().Meta.MaskToken)
+	for _, id := range m.IDs(nil, text) {
+		if ok && id == mask {
+			n++
+		}
+	}
+	return n
+}
+
+// fill puts the words for the batch, which may be empty, to their places in out.
+func (m *Model) fill(ctx context.Context, batch []string, at []int, k int, out [][][]serve.Candidate) error {
+	found, err := m.Model.FillMask(ctx, batch, k)
+	if err != nil {
+		return err
+	}
+	for i, masks := range found {
+		for _, words := range masks {
+			list := make([]serve.Candidate, len(words))
+			for j, c := range words {
+				list[j] = serve.Candidate{Token: c.Token, ID: c.ID, Score: c.Score}
+			}
+			out[at[i]] = append(out[at[i]], list)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"skiff/agent/serve"
+	"skiff/formats/sign"
+	"skiff/packager"
+	"skiff/packager/importer"
+	"skiff/runtime/infer"
+)
+
+// fixture packs and loads a model of ../shared/fixtures, and reads what the original library answers.
+func fixture(t *testing.T, name string, golden any) *Model {
+	t.Helper()
+	root := os.Getenv("SKIFF_SHARED")
+	if root == "" {
+		root = filepath.Join("..", "..", "..", "shared")
+	}
+	dir := filepath.Join(root, "fixtures", name)
+	data, err := os.ReadFile(filepath.Join(dir, "golden.json"))
+	if err != nil {
+		t.Skipf("SKIPPED LOUDLY: %s is not here (set SKIFF_SHARED)", dir)
+	}
+	if err := json.Unmarshal(data, golden); err != nil {
+		t.Fatal(err)
+	}
+	g, err := importer.OpenFS(t.Context(), os.DirFS(dir), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _, err := packager.Pack(t.Context(), g, packager.Config{Key: sign.FromSeed([32]byte{1}), Fast: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Load(t.Context(), b, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close(context.Background()) })
+	return m
+}
+
+// ask posts a request to an API that serves m.
+func ask(t *testing.T, m *Model, path string, request, answer any) {
+	t.Helper()
+	s, err := serve.Listen(serve.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.Swap(m)
+	body, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body)))
+	if w.Code != http.StatusOK {
+		t.Fatalf("%s: %d %s", path, w.Code, w.Body)
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), answer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// loss is how far int8 may move a score of these models, whose weights are random and wide.
+const loss = 0.1
+
+func near(a, b float64) bool { return math.Abs(a-b) < loss }
+
+func TestServeClassify(t *testing.T) {
+	var golden struct {
+		Texts []any
+		Cases []struct{ Scores map[string]float64 }
+	}
+	m := fixture(t, "bert-sequence-classification", &golden)
+	var answer struct {
+		Data []struct {
+			Index  int
+			Label  string
+			Score  float64
+			Scores map[string]float64
+		}
+	}
+	ask(t, m, "/v1/classify", map[string]any{"input": golden.Texts}, &answer)
+	if len(answer.Data) != len(golden.Cases) || m.Info().Task != infer.TaskClassify {
+		t.Fatalf("%d answers for %d, task %s", len(answer.Data), len(golden.Cases), m.Info().Task)
+	}
+	for i, d := range answer.Data {
+		if d.Index != i || len(d.Scores) != 3 || d.Score != d.Scores[d.Label] {
+			t.Errorf("answer %d: %+v", i, d)
+		}
+		for label, want := range golden.Cases[i].Scores {
+			if !near(d.Scores[label], want) {
+				t.Errorf("case %d %s: %g, want %g", i, label, d.Scores[label], want)
+			}
+		}
+	}
+}
+
+func TestServeRank(t *testing.T) {
+	var golden struct {
+		Texts [][2]string
+		Cases []struct{ Scores map[string]float64 }
+	}
+	m := fixture(t, "bert-cross-encoder", &golden)
+	for i, pair := range golden.Texts {
+		var answer struct {
+			Results []struct {
+				Index int
+				Score float64
+			}
+		}
+		ask(t, m, "/v1/rank", map[string]any{"query": pair[0], "documents": []string{"a", pair[1], "the list"}}, &answer)
+		last := math.Inf(1)
+		if len(answer.Results) != 3 {
+			t.Fatalf("%+v", answer)
+		}
+		for _, r := range answer.Results {
+			if r.Score > last || r.Index == 1 && !near(r.Score, golden.Cases[i].Scores["LABEL_0"]) {
+				t.Errorf("case %d: %+v, want %v", i, answer, golden.Cases[i].Scores)
+			}
+			last = r.Score
+		}
+	}
+}
+
+func TestServeTag(t *testing.T) {
+	var golden struct{ Texts []string }
+	m := fixture(t, "bert-token-classification", &golden)
+	texts := golden.Texts
+	for len(texts) <= tagBatch {
+		texts = append(texts, golden.Texts...)
+	}
+	found := 0
+	for _, aggregation := range []string{"none", "simple", "first", "average", "max"} {
+		var answer struct {
+			Data []struct {
+				Index    int
+				Entities []serve.Entity
+			}
+		}
+		ask(t, m, "/v1/tag", map[string]any{"input": texts, "aggregation": aggregation}, &answer)
+		if len(answer.Data) != len(texts) {
+			t.Fatalf("%d answers for %d texts", len(answer.Data), len(texts))
+		}
+		for i, d := range answer.Data {
+			runes := []rune(texts[i])
+			for _, e := range d.Entities {
+				found++
+				if d.Index != i || e.Text != string(runes[e.Start:e.End]) || e.Text == "" || e.Label == "" || e.Score <= 0 {
+					t.Errorf("%s, text %d: %+v", aggregation, i, e)
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no entities")
+	}
+	if _, err := m.Tag(t.Context(), texts, "sum"); !errors.Is(err, serve.ErrInput) {
+		t.Errorf("unknown aggregation: %v", err)
+	}
+}
+
+func TestServeFillMask(t *testing.T) {
+	var golden struct {
+		Texts []string
+		Cases []struct {
+			Masks []struct{ Top5 []struct{ Score float64 } }
+		}
+	}
+	m := fixture(t, "bert-masked-lm", &golden)
+	var answer struct {
+		Data []struct {
+			Index int
+			Masks [][]serve.Candidate
+		}
+	}
+	texts := golden.Texts
+	for range 3 { // more masks than one call holds
+		texts = append(texts, golden.Texts...)
+	}
+	ask(t, m, "/v1/fill-mask", map[string]any{"input": texts, "top_k": 7}, &answer)
+	if len(answer.Data) != len(texts) {
+		t.Fatalf("%d answers for %d texts", len(answer.Data), len(texts))
+	}
+	for i, d := range answer.Data {
+		want := golden.Cases[i%len(golden.Cases)].Masks
+		if len(d.Masks) != len(want) || d.Masks == nil {
+			t.Fatalf("text %d: %d masks, want %d", i, len(d.Masks), len(want))
+		}
+		for j, words := range d.Masks {
+			if len(words) != 7 || words[0].Token == "" || !near(float64(words[0].Score), want[j].Top5[0].Score) {
+				t.Errorf("text %d mask %d: %+v", i, j, words)
+			}
+		}
+		if again := fmt.Sprint(answer.Data[i%len(golden.Cases)].Masks); fmt.Sprint(d.Masks) != again {
+			t.Errorf("text %d: %v, before %s", i, d.Masks, again)
+		}
+	}
+	if _, err := m.FillMask(t.Context(), []string{"a", strings.Repeat("[MASK] ", serve.MaxMasks+1)}, 5); !errors.Is(err, serve.ErrInput) {
+		t.Errorf("too many masks: %v", err)
+	}
+}
