@@ -19,6 +19,9 @@ type answer struct {
 	Score      *float32           `json:"score,omitempty"`
 	Scores     map[string]float32 `json:"scores,omitempty"`
 	Entities   *[]entity          `json:"entities,omitempty"`
+	Answer     *string            `json:"answer,omitempty"`
+	Start      *int               `json:"start,omitempty"`
+	End        *int               `json:"end,omitempty"`
 	Candidates any                `json:"candidates,omitempty"` // of one mask; a list of such for several
 	IDs        []int32            `json:"ids,omitempty"`
 	Hidden     [][]float32        `json:"last_hidden_state,omitempty"` // T rows of H
@@ -58,6 +61,12 @@ func tagged(text string, found []task.Entity) answer {
 	return answer{Entities: &list}
 }
 
+// found is the span of a text that answers; an empty one where there is none.
+func found(text string, s task.Span) answer {
+	part := string([]rune(text)[s.Start:s.End])
+	return answer{Answer: &part, Start: &s.Start, End: &s.End, Score: &s.Score}
+}
+
 func filled(masks [][]infer.Candidate) answer {
 	lists := make([][]candidate, len(masks))
 	for i, words := range masks {
@@ -85,6 +94,8 @@ func (a answer) line() string {
 	switch {
 	case a.Label != "":
 		return fmt.Sprintf("%s %g", a.Label, *a.Score)
+	case a.Answer != nil:
+		return *a.Answer
 	case a.Score != nil:
 		return fmt.Sprint(*a.Score)
 	case a.Entities != nil:
@@ -98,6 +109,14 @@ func (a answer) line() string {
 		words = append(words, strconv.FormatFloat(float64(x), 'g', -1, 32))
 	}
 	return strings.Join(words, " ")
+}
+
+// paired refuses one text where a task takes two.
+func paired(in input, what string) error {
+	if in.Pair == nil {
+		return fmt.Errorf("input %q is one text, and this model takes %s (a tab parts a pair; a JSON array may hold one)", in.Text, what)
+	}
+	return nil
 }
 
 // single refuses a pair where a task takes one text.

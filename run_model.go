@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"skiff/runtime/infer"
 	"skiff/runtime/task"
@@ -26,6 +25,8 @@ func (r modelRunner) answers(ctx context.Context, batch []input) ([]answer, erro
 		return r.classify(ctx, batch)
 	case infer.TaskRank:
 		return r.rank(ctx, batch)
+	case infer.TaskAnswer:
+		return r.find(ctx, batch)
 	default:
 		texts := make([]string, len(batch))
 		for i, in := range batch {
@@ -74,11 +75,26 @@ func (r modelRunner) classify(ctx context.Context, batch []input) ([]answer, err
 	return out, err
 }
 
+func (r modelRunner) find(ctx context.Context, batch []input) ([]answer, error) {
+	out := make([]answer, len(batch))
+	for i, in := range batch {
+		if err := paired(in, "a question and a text"); err != nil {
+			return nil, err
+		}
+		span, _, err := r.Answer(ctx, in.Text, *in.Pair)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = found(*in.Pair, span)
+	}
+	return out, nil
+}
+
 func (r modelRunner) rank(ctx context.Context, batch []input) ([]answer, error) {
 	out := make([]answer, len(batch))
 	for i, in := range batch {
-		if in.Pair == nil {
-			return nil, fmt.Errorf("input %q is one text, and this model compares two (a tab parts a pair)", in.Text)
+		if err := paired(in, "two texts"); err != nil {
+			return nil, err
 		}
 		scores, err := r.Rank(ctx, in.Text, []string{*in.Pair})
 		if err != nil {

@@ -25,6 +25,10 @@ func newReference(m *graph.Model) (*reference, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read tokenizer: %w", err)
 	}
+	// As in a bundle: cut to the model's own limit, never padded.
+	if tok, err = tokenizer.Parse(tok.Canonical(m.MaxTokens)); err != nil {
+		return nil, fmt.Errorf("canonical tokenizer: %w", err)
+	}
 	r := &reference{model: m, ref: m.Reference(), tok: tok}
 	if m.Task == graph.TaskEncode {
 		return r, nil
@@ -63,6 +67,9 @@ func (r *reference) answer(in input) (answer, error) {
 	if r.task.Name == "" {
 		return answer{}, nil
 	}
+	if r.task.Name == infer.TaskAnswer {
+		return r.find(in)
+	}
 	if r.task.Name != infer.TaskClassify && r.task.Name != infer.TaskRank {
 		if err := single(in, r.task.Name); err != nil {
 			return answer{}, err
@@ -92,9 +99,17 @@ func (r *reference) answer(in input) (answer, error) {
 	return answer{Embedding: rows[0]}, nil
 }
 
+// types are those of a pair, for a model that tells its texts apart.
+func (r *reference) types(e tokenizer.Encoding) []int32 {
+	if r.model.Types < 2 {
+		return nil
+	}
+	return e.TypeIDs
+}
+
 // run gives the rows of the model's answer.
 func (r *reference) run(e tokenizer.Encoding) ([][]float32, error) {
-	values, err := r.ref.Run(e.IDs, e.TypeIDs, nil, r.model.Answer)
+	values, err := r.ref.Run(e.IDs, r.types(e), nil, r.model.Answer)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +129,24 @@ func (r *reference) tag(text string) (answer, error) {
 	return tagged(text, tagger.Entities(text, infer.Tokens(r.tok, &e), rows)), nil
 }
 
+func (r *reference) find(in input) (answer, error) {
+	if err := paired(in, "a question and a text"); err != nil {
+		return answer{}, err
+	}
+	windows, err := infer.Windows(r.tok, in.Text, *in.Pair, r.model.MaxTokens)
+	if err != nil {
+		return answer{}, err
+	}
+	logits := make([][][]float32, len(windows))
+	for i := range windows {
+		if logits[i], err = r.run(windows[i]); err != nil {
+			return answer{}, err
+		}
+	}
+	span, _ := infer.Best(r.tok, *in.Pair, windows, logits)
+	return found(*in.Pair, span), nil
+}
+
 func (r *reference) fill(ids []int32, rows [][]float32) answer {
 	mask, _ := r.tok.ID(r.task.Mask)
 	var masks [][]infer.Candidate
@@ -130,7 +163,7 @@ func (r *reference) hidden(_ context.Context, in input) ([]int32, [][]float32, e
 	if err != nil {
 		return nil, nil, err
 	}
-	values, err := r.ref.Run(e.IDs, e.TypeIDs, nil, r.model.Last)
+	values, err := r.ref.Run(e.IDs, r.types(e), nil, r.model.Last)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,6 +15,8 @@ type taskAnswer struct {
 	Scores     map[string]float64
 	Entities   []entity
 	Candidates json.RawMessage
+	Answer     *string
+	Start, End int
 }
 
 // Each task answers through the bundle as through the float32 reference: the same best
@@ -40,6 +42,11 @@ func TestRunTasks(t *testing.T) {
 				t.Errorf("%+v", a)
 			}
 		}},
+		"bert-question-answering": {"What is it?\tThe function returns a list of names.\n", func(t *testing.T, a taskAnswer) {
+			if a.Answer == nil || *a.Answer == "" || *a.Answer != "The function returns a list of names."[a.Start:a.End] {
+				t.Errorf("%+v", a)
+			}
+		}},
 		"bert-masked-lm": {"The [MASK] is a list\n", func(t *testing.T, a taskAnswer) {
 			var words []candidate
 			if err := json.Unmarshal(a.Candidates, &words); err != nil || len(words) != topWords || words[0].Score < words[1].Score {
@@ -57,7 +64,7 @@ func TestRunTasks(t *testing.T) {
 			}
 			c.check(t, got[0])
 		}
-		if r := h.run(t, "a\tb\tc\td\n", "run", bundle, "--json"); name != "bert-cross-encoder" && name != "bert-sequence-classification" && r.status != statusFailed {
+		if r := h.run(t, "a\tb\tc\td\n", "run", bundle, "--json"); name != "bert-cross-encoder" && name != "bert-question-answering" && name != "bert-sequence-classification" && r.status != statusFailed {
 			t.Errorf("%s takes a pair: status %d", name, r.status)
 		}
 	}

@@ -29,6 +29,8 @@ func TaskOf(m *graph.Model, tok *tokenizer.Tokenizer) (Task, error) {
 		return classifier(m), nil
 	case graph.TaskTag:
 		return Task{Name: infer.TaskTag, Labels: labelsOf(m)}, nil
+	case graph.TaskAnswer:
+		return Task{Name: infer.TaskAnswer}, nil
 	case graph.TaskFillMask:
 		for _, mask := range []string{"[MASK]", "<mask>"} {
 			if _, ok := tok.ID(mask); ok {

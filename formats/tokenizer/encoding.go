@@ -14,6 +14,8 @@ type Encoding struct {
 	Offsets       [][2]int // code points [start, end) of the text the token is from; special tokens 0, 0
 	SpecialMask   []int32  // 1 for tokens that the post-processor or padding put in
 	AttentionMask []int32  // 0 for padding
+	Words         []int32  // index of the token's word in its text; -1 for special tokens
+	Sequences     []int32  // 0 or 1, the text the token is from; -1 for special tokens
 
 	// Overflowing is what truncation cut off, in pieces of the same maximum
 	// length. Only its first level is kept: the library nests the pieces of a
@@ -24,8 +26,9 @@ type Encoding struct {
 // Len returns the number of tokens.
 func (e *Encoding) Len() int { return len(e.IDs) }
 
-func (e *Encoding) push(id int32, token string, offsets [2]int) {
+func (e *Encoding) push(id int32, token string, offsets [2]int, word int32) {
 	e.IDs = append(e.IDs, id)
+	e.Words = append(e.Words, word)
 	e.Tokens = append(e.Tokens, token)
 	e.Offsets = append(e.Offsets, offsets)
 }
@@ -33,6 +36,7 @@ func (e *Encoding) push(id int32, token string, offsets [2]int) {
 // finish fills the slices that are the same for all tokens of a sequence.
 func (e *Encoding) finish(typeID int32) {
 	e.TypeIDs = slices.Repeat([]int32{typeID}, e.Len())
+	e.Sequences = slices.Clone(e.TypeIDs)
 	e.SpecialMask = make([]int32, e.Len())
 	e.AttentionMask = slices.Repeat([]int32{1}, e.Len())
 }
@@ -46,6 +50,8 @@ func (e *Encoding) window(lo, hi int) Encoding {
 		Offsets:       slices.Clone(e.Offsets[lo:hi]),
 		SpecialMask:   slices.Clone(e.SpecialMask[lo:hi]),
 		AttentionMask: slices.Clone(e.AttentionMask[lo:hi]),
+		Words:         slices.Clone(e.Words[lo:hi]),
+		Sequences:     slices.Clone(e.Sequences[lo:hi]),
 	}
 }
 
@@ -58,6 +64,8 @@ func join(e, f *Encoding) Encoding {
 		Offsets:       slices.Concat(e.Offsets, f.Offsets),
 		SpecialMask:   slices.Concat(e.SpecialMask, f.SpecialMask),
 		AttentionMask: slices.Concat(e.AttentionMask, f.AttentionMask),
+		Words:         slices.Concat(e.Words, f.Words),
+		Sequences:     slices.Concat(e.Sequences, f.Sequences),
 	}
 }
 
@@ -131,6 +139,8 @@ func (e *Encoding) pad(n int, p *padding) {
 		Offsets:       make([][2]int, n),
 		SpecialMask:   slices.Repeat([]int32{1}, n),
 		AttentionMask: make([]int32, n),
+		Words:         slices.Repeat([]int32{-1}, n),
+		Sequences:     slices.Repeat([]int32{-1}, n),
 	}
 	over := e.Overflowing
 	if p.left {

@@ -248,7 +248,7 @@ func (t *template) process(texts []Encoding, special bool) (Encoding, error) {
 
 func (s special) encoding(typeID int32) Encoding {
 	n := len(s.ids)
-	ones := slices.Repeat([]int32{1}, n)
+	ones, none := slices.Repeat([]int32{1}, n), slices.Repeat([]int32{-1}, n)
 	return Encoding{
 		IDs:           s.ids,
 		TypeIDs:       slices.Repeat([]int32{typeID}, n),
@@ -256,6 +256,8 @@ func (s special) encoding(typeID int32) Encoding {
 		Offsets:       make([][2]int, n),
 		SpecialMask:   ones,
 		AttentionMask: ones,
+		Words:         none,
+		Sequences:     none,
 	}
 }
 

@@ -22,6 +22,8 @@ type golden struct {
 	Offsets       [][2]int `json:"offsets"`
 	SpecialMask   []int32  `json:"special_mask"`
 	AttentionMask []int32  `json:"attention_mask"`
+	Words         []int32  `json:"word_ids"`     // of pairs only
+	Sequences     []int32  `json:"sequence_ids"` // of pairs only
 	Overflowing   []golden `json:"overflowing"`
 }
 
@@ -50,7 +52,7 @@ type goldenDecode struct {
 // encoding converts g; the reference has no tokens for what overflows.
 func (g golden) encoding() Encoding {
 	e := Encoding{IDs: g.IDs, TypeIDs: g.TypeIDs, Tokens: g.Tokens, Offsets: g.Offsets,
-		SpecialMask: g.SpecialMask, AttentionMask: g.AttentionMask}
+		SpecialMask: g.SpecialMask, AttentionMask: g.AttentionMask, Words: g.Words, Sequences: g.Sequences}
 	for _, o := range g.Overflowing {
 		e.Overflowing = append(e.Overflowing, o.encoding())
 	}
@@ -62,6 +64,7 @@ func (g golden) same(e Encoding, top bool) bool {
 	return slices.Equal(g.IDs, e.IDs) && slices.Equal(g.TypeIDs, e.TypeIDs) && slices.Equal(g.Offsets, e.Offsets) &&
 		slices.Equal(g.SpecialMask, e.SpecialMask) && slices.Equal(g.AttentionMask, e.AttentionMask) &&
 		(!top || slices.Equal(g.Tokens, e.Tokens)) &&
+		(g.Words == nil || slices.Equal(g.Words, e.Words)) && (g.Sequences == nil || slices.Equal(g.Sequences, e.Sequences)) &&
 		slices.EqualFunc(g.Overflowing, e.Overflowing, func(g golden, e Encoding) bool { return g.same(e, false) })
 }
 

@@ -13,6 +13,7 @@ type scratch struct {
 	pieces []piece  // one word
 	work   workspace
 	ids    []int32 // the result
+	word   int32   // index of the word that is tokenized
 }
 
 func (k *Tokenizer) get() *scratch {
@@ -50,6 +51,7 @@ func (k *Tokenizer) sequence(text string, typeID int32, out *Encoding) error {
 // offsets. It may stop after enough tokens, if that is not negative.
 func (k *Tokenizer) run(s *scratch, text string, enough int, out *Encoding) {
 	s.raw = appendValid(s.raw[:0], text)
+	s.word = 0
 	s.cuts = k.added.split(s.cuts[:0], &k.added.raw, s.raw)
 	w := &s.words
 	var at position
@@ -105,9 +107,10 @@ func (k *Tokenizer) emit(s *scratch, enough int, out *Encoding) {
 		for _, p := range s.pieces {
 			s.ids = append(s.ids, p.id)
 			if out != nil {
-				out.push(p.id, k.model.text(p, word), t.offsets(min(e.lo+p.lo, e.hi), min(e.lo+p.hi, e.hi)))
+				out.push(p.id, k.model.text(p, word), t.offsets(min(e.lo+p.lo, e.hi), min(e.lo+p.hi, e.hi)), s.word)
 			}
 		}
+		s.word++
 	}
 }
 
@@ -118,6 +121,7 @@ func (k *Tokenizer) emitAdded(s *scratch, e extent, out *Encoding) {
 	s.ids = append(s.ids, id)
 	if out != nil {
 		t := &s.words.text
-		out.push(id, string(t.b[e.lo:e.hi]), t.offsets(e.lo, e.hi))
+		out.push(id, string(t.b[e.lo:e.hi]), t.offsets(e.lo, e.hi), s.word)
 	}
+	s.word++
 }

@@ -132,6 +132,30 @@ func (k *Tokenizer) MaxLength() int {
 // that are not UTF-8 count as U+FFFD. It fails where the truncation asked for
 // is impossible and where text or result exceed a limit.
 func (k *Tokenizer) Encode(text string, pair *string, special bool) (Encoding, error) {
+	out, err := k.encode(text, pair, special, k.truncation)
+	if err != nil || k.padding == nil {
+		return out, err
+	}
+	batch := []Encoding{out}
+	k.padding.apply(batch)
+	return batch[0], nil
+}
+
+// Windows tokenizes a pair whose second text may be long: in windows of at most max
+// tokens, special tokens included, each with the whole first text and a part of the
+// second, of which neighbours share stride tokens.
+func (k *Tokenizer) Windows(first, second string, max, stride int) ([]Encoding, error) {
+	out, err := k.encode(first, &second, true, &truncation{max: max, stride: stride, strategy: onlySecond})
+	if err != nil {
+		return nil, err
+	}
+	rest := out.Overflowing
+	out.Overflowing = nil
+	return append([]Encoding{out}, rest...), nil
+}
+
+// encode is Encode with a truncation, or none, and without padding.
+func (k *Tokenizer) encode(text string, pair *string, special bool, cut *truncation) (Encoding, error) {
 	texts := make([]Encoding, 1, 2)
 	if err := k.sequence(text, 0, &texts[0]); err != nil {
 		return Encoding{}, err
@@ -148,8 +172,8 @@ func (k *Tokenizer) Encode(text string, pair *string, special bool) (Encoding, e
 			return Encoding{}, err
 		}
 	}
-	if k.truncation != nil {
-		if err := k.truncation.apply(&texts[0], second, added); err != nil {
+	if cut != nil {
+		if err := cut.apply(&texts[0], second, added); err != nil {
 			return Encoding{}, err
 		}
 	}
@@ -157,11 +181,7 @@ func (k *Tokenizer) Encode(text string, pair *string, special bool) (Encoding, e
 	if err != nil {
 		return Encoding{}, fmt.Errorf("join pair: %w", err)
 	}
-	batch := []Encoding{out}
-	if k.padding != nil {
-		k.padding.apply(batch)
-	}
-	return batch[0], nil
+	return out, nil
 }
 
 // EncodeBatch encodes each input and pads all to one length if the file pads.

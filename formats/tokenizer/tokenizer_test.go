@@ -149,12 +149,44 @@ func TestPadding(t *testing.T) {
 		Offsets:       [][2]int{6: {0, 1}, 7: {}},
 		SpecialMask:   []int32{1, 1, 1, 1, 1, 1, 0, 1},
 		AttentionMask: []int32{0, 0, 0, 0, 0, 1, 1, 1},
+		Words:         []int32{-1, -1, -1, -1, -1, -1, 0, -1},
+		Sequences:     []int32{-1, -1, -1, -1, -1, -1, 0, -1},
 	}
 	if d := cmp.Diff(want, got[0]); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	if got[1].Len() != 8 {
 		t.Errorf("second has %d tokens", got[1].Len())
+	}
+}
+
+// A text that is too long for one window is in several, each with the whole question;
+// neighbours share stride tokens.
+func TestWindows(t *testing.T) {
+	k := tiny{}.parse(t)
+	got, err := k.Windows("a b", "b a b a b", 8, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, e := range got {
+		if e.Len() > 8 || len(e.Overflowing) != 0 {
+			t.Errorf("a window of %d tokens", e.Len())
+		}
+		texts = append(texts, strings.Join(e.Tokens, " "))
+	}
+	want := []string{"[CLS] a b [SEP] b a b [SEP]", "[CLS] a b [SEP] b a b [SEP]"}
+	if d := cmp.Diff(want, texts); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]int32{-1, 0, 0, -1, 1, 1, 1, -1}, got[1].Sequences); d != "" {
+		t.Errorf("sequences (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]int32{-1, 0, 1, -1, 2, 3, 4, -1}, got[1].Words); d != "" {
+		t.Errorf("words (-want +got):\n%s", d)
+	}
+	if _, err := k.Windows("a b a b a b", "b", 5, 1); err == nil {
+		t.Error("a question that fills the window")
 	}
 }
 
@@ -168,7 +200,8 @@ func TestTemplateSwapsTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Encoding{IDs: []int32{5, 3, 2, 4}, TypeIDs: []int32{1, 5, 5, 0}, Tokens: []string{"b", "x", "y", "a"},
-		Offsets: [][2]int{{0, 1}, {}, {}, {0, 1}}, SpecialMask: []int32{0, 1, 1, 0}, AttentionMask: []int32{1, 1, 1, 1}}
+		Offsets: [][2]int{{0, 1}, {}, {}, {0, 1}}, SpecialMask: []int32{0, 1, 1, 0}, AttentionMask: []int32{1, 1, 1, 1},
+		Words: []int32{0, -1, -1, 0}, Sequences: []int32{1, -1, -1, 0}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

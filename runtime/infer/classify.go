@@ -13,6 +13,7 @@ const (
 	TaskClassify = "classify"  // one score a label, for a text or a pair
 	TaskRank     = "rank"      // one score for a pair: how well a text answers a query
 	TaskTag      = "tag"       // one label a token
+	TaskAnswer   = "answer"    // the place of an answer in a text
 	TaskFillMask = "fill-mask" // words for a mask
 )
 

@@ -75,7 +75,7 @@ func Fit(m *bundle.Manifest, cfg Config) error {
 	switch {
 	case m.MinRuntime > Version:
 		return fmt.Errorf("%w: it needs runtime %d, this is %d", ErrIncompatible, m.MinRuntime, Version)
-	case !slices.Contains([]string{TaskEmbed, TaskClassify, TaskRank, TaskTag, TaskFillMask}, m.Task):
+	case !slices.Contains([]string{TaskEmbed, TaskClassify, TaskRank, TaskTag, TaskAnswer, TaskFillMask}, m.Task):
 		return fmt.Errorf("%w: task %q", ErrIncompatible, m.Task)
 	case need > engine.MaxMemory || m.Memory.Weights > engine.MaxMemory || m.Memory.Arena > engine.MaxMemory:
 		return fmt.Errorf("%w: it needs %d bytes of memory, the most is %d", ErrIncompatible, need, uint64(engine.MaxMemory))
@@ -165,7 +165,10 @@ func (m *Model) checkPlan() error {
 	if plan != PlanOf(p) {
 		return fmt.Errorf("%w: memory plan %+v, the program needs %+v", ErrIncompatible, plan, PlanOf(p))
 	}
-	if m.manifest.Task != TaskEmbed && m.manifest.Task != TaskFillMask && m.manifest.Task != TaskRank && len(m.manifest.Meta.Labels) != int(p.Hidden) {
+	if m.manifest.Task == TaskAnswer && p.Hidden != 2 {
+		return fmt.Errorf("%w: %d columns for the ends of an answer", ErrIncompatible, p.Hidden)
+	}
+	if labelled := m.manifest.Task == TaskClassify || m.manifest.Task == TaskTag; labelled && len(m.manifest.Meta.Labels) != int(p.Hidden) {
 		return fmt.Errorf("%w: %d labels, the program makes %d", ErrIncompatible, len(m.manifest.Meta.Labels), p.Hidden)
 	}
 	if m.manifest.Meta.MaxTokensPerText > int(p.MaxLength) || m.manifest.Meta.Hidden != int(p.Hidden) {
