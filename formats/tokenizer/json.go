@@ -40,6 +40,7 @@ type document struct {
 	data  []byte
 	nodes []node
 	pos   int
+	regex int // bytes of regexes compiled so far
 }
 
 // parseJSON parses one strict JSON value (RFC 8259, valid UTF-8, no lone

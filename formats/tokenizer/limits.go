@@ -7,7 +7,9 @@ const (
 	maxDepth      = 64        // nesting of JSON values
 	maxVocabBytes = 1<<24 - 2 // bytes of all words together: trie nodes fit 24 bits
 	maxAdded      = 4096      // bytes of one added token
-	maxPad        = 1 << 20   // tokens padded to
+	maxRegexes    = 1 << 16   // bytes of all regexes, each counted with regexCost more
+	regexCost     = 64
+	maxPad        = 1 << 20 // tokens padded to
 	maxTypeID     = 1<<31 - 1
 	maxText       = 256 << 20 // bytes of one text; normalized it stays under 2 GiB
 	maxNormalized = 1 << 30   // bytes of one normalized text

@@ -101,6 +101,7 @@ func parsePattern(v value) (source, pattern, error) {
 	if _, ok := o.get("String", true); ok {
 		s := source{text: o.str("String")}
 		if s.text == "" && o.err() == nil {
+			v.doc.regex += regexCost
 			re, err := compileRegex("")
 			return s, re, err
 		}
@@ -109,6 +110,9 @@ func parsePattern(v value) (source, pattern, error) {
 	s := source{text: o.str("Regex"), regex: true}
 	if o.err() != nil {
 		return s, nil, o.err()
+	}
+	if v.doc.regex += len(s.text) + regexCost; v.doc.regex > maxRegexes {
+		return s, nil, v.fail(ErrLimit, "over %d bytes of regexes", maxRegexes)
 	}
 	re, err := compileRegex(s.text)
 	if err != nil {

@@ -85,6 +85,11 @@ func (p *regexParser) setRune() (rune, *runeSet, error) {
 	c := p.src[p.pos]
 	if s := escapeSet(c); s != nil {
 		p.pos++
+		if s.flags == setWord { // in a class it is the property, which has less
+			negated := s.negated
+			s = namedSet("word")
+			s.negated = negated
+		}
 		return 0, s, nil
 	}
 	switch c {

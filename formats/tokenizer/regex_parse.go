@@ -10,7 +10,7 @@ import (
 
 // Bounds on a regex, so that its program stays small.
 const (
-	maxRegex       = 1 << 16 // bytes
+	maxRegex       = 1 << 14 // bytes
 	maxRegexDepth  = 100
 	maxRegexCount  = 1000    // of a bounded repetition
 	maxRegexRanges = 1 << 16 // of all classes

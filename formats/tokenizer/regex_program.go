@@ -47,7 +47,7 @@ func compileRegex(src string) (*regex, error) {
 	if err != nil {
 		return nil, err
 	}
-	re := &regex{room: 256 + 16*len(src)}
+	re := &regex{room: 256 + 4*len(src)}
 	re.anywhere = n.starts(&re.first)
 	if err := re.compile(n); err != nil {
 		return nil, err

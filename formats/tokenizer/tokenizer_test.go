@@ -319,6 +319,37 @@ func TestAppendIDsAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestKindsAllocateNothing: no tokenizer allocates on the hot path.
+func TestKindsAllocateNothing(t *testing.T) {
+	text := strings.Repeat("a ab é b's | ab\u0301 12 x\u0085 <s> ", 40)
+	for i, y := range kinds() {
+		k := y.parse(t)
+		dst := k.AppendIDs(nil, text, 0)
+		if len(dst) < 100 {
+			t.Errorf("kind %d: only %d ids", i, len(dst))
+		}
+		if n := testing.AllocsPerRun(50, func() { dst = k.AppendIDs(dst[:0], text, 0) }); n != 0 && !raceEnabled {
+			t.Errorf("kind %d: %v allocations a call", i, n)
+		}
+	}
+}
+
+// TestKindsRoundTrip: the canonical form of every component parses to the same.
+func TestKindsRoundTrip(t *testing.T) {
+	for i, y := range kinds() {
+		k := y.parse(t)
+		first := k.Canonical(9)
+		again, err := Parse(first)
+		if err != nil {
+			t.Errorf("kind %d: %v in\n%s", i, err, first)
+			continue
+		}
+		if second := again.Canonical(9); string(second) != string(first) {
+			t.Errorf("kind %d: canonical form of the canonical form differs:\n%s\n%s", i, first, second)
+		}
+	}
+}
+
 func TestConcurrentUse(t *testing.T) {
 	k := tiny{added: []string{"<X>|"}}.parse(t)
 	text := strings.Repeat("The café <X> cats! ", 20)

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -14,6 +15,7 @@ func TestUnicodeTables(t *testing.T) {
 		Ranges    map[string][][2]rune `json:"ranges"`
 		Lowercase map[string]string    `json:"lowercase"`
 		NFD       map[string]string    `json:"nfd_not_hangul"`
+		NFKD      map[string]string    `json:"nfkd_not_hangul"`
 	}
 	if err := json.Unmarshal(readFile(t, sharedDir(t, "tokenizers", "unicode_tables.json")), &want); err != nil {
 		t.Fatal(err)
@@ -44,6 +46,23 @@ func TestUnicodeTables(t *testing.T) {
 	} {
 		checkRanges(t, name, want.Ranges[name], got)
 	}
+	checkRegexRanges(t, want.Ranges)
+	nmtMaps := func(to rune, kept bool) func(rune) bool {
+		return func(r rune) bool {
+			got, keep := nmtRune(r)
+			return keep == kept && got == to && r != to
+		}
+	}
+	checkRanges(t, "Nmt removes", want.Ranges["Nmt removes"], nmtMaps(0, false))
+	checkRanges(t, "Nmt to space", want.Ranges["Nmt to space"], nmtMaps(' ', true))
+	checkRanges(t, "StripAccents removes", want.Ranges["StripAccents removes"], func(r rune) bool { return props(r)&propMark != 0 })
+	checkRanges(t, "Digits (char::is_numeric)", want.Ranges["Digits (char::is_numeric)"], isNumeric)
+	checkMap(t, "NFKD", want.NFKD, func(r rune) string {
+		if hangulBase <= r && r < hangulBase+hangulCount {
+			return string(r)
+		}
+		return string(appendNFKD(nil, r))
+	})
 	checkMap(t, "lowercase", want.Lowercase, func(r rune) string {
 		first, second := lower(r)
 		if second != 0 {
@@ -57,6 +76,26 @@ func TestUnicodeTables(t *testing.T) {
 		}
 		return string(appendNFD(nil, r))
 	})
+}
+
+// checkRegexRanges compares the classes of regexes.
+func checkRegexRanges(t *testing.T, ranges map[string][][2]rune) {
+	n := 0
+	for name, want := range ranges {
+		src, ok := strings.CutPrefix(name, "regex ")
+		if !ok {
+			continue
+		}
+		n++
+		root, err := parseRegex(src)
+		if err != nil || root.op != reSet {
+			t.Fatalf("%s: %v", src, err)
+		}
+		checkRanges(t, name, want, root.set.has)
+	}
+	if n < 14 {
+		t.Errorf("only %d regex classes", n)
+	}
 }
 
 // scalars calls f with every code point but the surrogates.
