@@ -137,6 +137,7 @@ func (a *agent) perform(ctx context.Context, e core.Effect) error {
 		e.Hello.Agent, e.Hello.CPU = probe.Build(), probe.CPU()
 		a.send(wire.TopicHello(a.config.ID), e.Hello)
 	case core.Report:
+		a.publish() // who hears of it from the fleet may ask the device at once
 		a.report(e.Status)
 	case core.Serve:
 		if a.ready == nil || a.ready.Digest() != e.Digest {
