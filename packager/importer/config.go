@@ -95,28 +95,39 @@ func readConfig(f *folder, sub string) (*config, error) {
 // once for what that architecture depends on.
 func parseConfig(name string, data []byte) (*config, error) {
 	c := &config{file: name, values: make(map[string]any), keys: make(map[string]*key), inert: inertKeys(), tied: true}
-	err := object(name, data, func(s *strictjson.Scanner) error {
-		return s.Object(func(key string) (err error) {
-			if key != "model_type" || null(s) {
-				return s.Skip()
-			}
-			c.modelType, err = s.String()
-			return err
-		})
-	})
-	if err != nil {
+	if err := c.readModelType(data); err != nil {
 		return nil, err
 	}
 	if err := c.choose(); err != nil {
 		return nil, err
 	}
-	err = object(name, data, func(s *strictjson.Scanner) error {
+	err := object(name, data, func(s *strictjson.Scanner) error {
 		return s.Object(func(key string) error { return c.member(s, key) })
 	})
 	if err != nil {
 		return nil, err
 	}
 	return c, c.check()
+}
+
+// readModelType reads up to the key model_type; what follows is read later.
+func (c *config) readModelType(data []byte) error {
+	found := errors.New("found")
+	err := object(c.file, data, func(s *strictjson.Scanner) error {
+		return s.Object(func(key string) (err error) {
+			if key != "model_type" || null(s) {
+				return s.Skip()
+			}
+			if c.modelType, err = s.String(); err != nil {
+				return err
+			}
+			return found
+		})
+	})
+	if errors.Is(err, found) {
+		return nil
+	}
+	return err
 }
 
 // choose picks the architecture.
