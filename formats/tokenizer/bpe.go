@@ -3,7 +3,6 @@ package tokenizer
 import (
 	"bytes"
 	"strings"
-	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -21,8 +20,7 @@ type bpe struct {
 	chars        [0x800]int32
 	bytes        [256]int32 // tokens of byte fallback, -1
 	fallback     bool
-	cutAt        []byte          // text may be cut before a run of this character, nil: not
-	whole        []atomic.Uint32 // bits by id: its text is known to merge to it alone
+	cutAt        []byte // text may be cut before a run of this character, nil: not
 }
 
 func parseBPE(v value) (model, error) {
@@ -139,7 +137,6 @@ func (m *bpe) index() {
 		}
 	}
 	m.bytes = byteTokens(m.words)
-	m.whole = make([]atomic.Uint32, (m.ids()+31)/32)
 	const space = "▁"
 	if _, ok := m.words.get(space); ok && m.prefix == "" && m.suffix == "" && !m.ignoreMerges && !m.crosses(space) {
 		m.cutAt = []byte(space)
@@ -199,21 +196,25 @@ func (m *bpe) nextCut(word []byte) int {
 // part tokenizes a word whose tokens start at byte at, and returns where they
 // end. That is not always its length: unknown characters may vanish.
 func (m *bpe) part(s *workspace, dst []piece, word []byte, at int32) ([]piece, int32) {
-	id, known := m.words.getBytes(word)
-	if known && (m.ignoreMerges || m.whole[id>>5].Load()>>(id&31)&1 == 1) {
-		end := at + int32(len(word))
-		return append(dst, piece{id, at, end}), end
+	place, key := s.cache.place(word)
+	if place != nil && place.key == key {
+		return place.appendTo(dst, at)
 	}
-	m.symbols(s, word)
-	m.merge(s)
-	begin := len(dst)
-	for i := int32(0); i >= 0 && int(i) < len(s.symbols); i = s.symbols[i].next {
-		y := s.symbols[i]
-		dst = append(dst, piece{y.id, at, at + y.len})
-		at += y.len
+	begin, start := len(dst), at
+	if id, ok := m.words.getBytes(word); ok && m.ignoreMerges {
+		at += int32(len(word))
+		dst = append(dst, piece{id, start, at})
+	} else {
+		m.symbols(s, word)
+		m.merge(s)
+		for i := int32(0); i >= 0 && int(i) < len(s.symbols); i = s.symbols[i].next {
+			y := s.symbols[i]
+			dst = append(dst, piece{y.id, at, at + y.len})
+			at += y.len
+		}
 	}
-	if known && len(dst) == begin+1 && dst[begin].id == id {
-		m.whole[id>>5].Or(1 << (id & 31))
+	if place != nil {
+		place.store(key, dst[begin:], start)
 	}
 	return dst, at
 }

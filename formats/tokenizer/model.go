@@ -21,6 +21,7 @@ type piece struct{ id, lo, hi int32 }
 // workspace is the room models need for one word at a time.
 type workspace struct {
 	symbols []symbol    // bpe
+	cache   wordCache   // bpe
 	heap    []candidate // bpe
 	buf     []byte      // bpe
 	best    []arrival   // unigram
