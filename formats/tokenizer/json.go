@@ -41,6 +41,7 @@ type document struct {
 	nodes []node
 	pos   int
 	regex int // bytes of regexes compiled so far
+	parts int // components read so far
 }
 
 // parseJSON parses one strict JSON value (RFC 8259, valid UTF-8, no lone

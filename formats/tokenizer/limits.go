@@ -6,6 +6,8 @@ const (
 	maxFile       = 256 << 20 // bytes of tokenizer.json
 	maxDepth      = 64        // nesting of JSON values
 	maxVocabBytes = 1<<24 - 2 // bytes of all words together: trie nodes fit 24 bits
+	maxWord       = 1 << 12   // bytes of one word: what a search walks at each place
+	maxComponents = 1 << 10   // normalizers, pre-tokenizers and so on: each costs time on every text
 	maxAdded      = 4096      // bytes of one added token
 	maxRegexes    = 1 << 16   // bytes of all regexes, each counted with regexCost more
 	regexCost     = 64

@@ -122,6 +122,9 @@ func (b *vocabularyBuilder) add(key, id value) error {
 	if key.node().escaped {
 		b.buf = word
 	}
+	if len(word) > maxWord {
+		return key.fail(ErrLimit, "word of %d bytes, expected at most %d", len(word), maxWord)
+	}
 	n, err := id.index(maxID(b.count))
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func (k *Tokenizer) get() *scratch {
 
 // put keeps s unless a long text has blown it up.
 func (k *Tokenizer) put(s *scratch) {
-	if cap(s.raw) <= maxKeptText && cap(s.words.text.spans) <= maxKeptText && cap(s.work.best) <= maxKeptText && cap(s.work.heap) <= maxKeptText {
+	if cap(s.raw) <= maxKeptText && cap(s.words.text.spans) <= maxKeptText && cap(s.work.best) <= maxKeptText && cap(s.work.symbols) <= maxKeptText {
 		k.scratch.Put(s)
 	}
 }

@@ -69,7 +69,7 @@ func (m *unigram) parsePieces(v value) error {
 		}
 		b.buf = v.doc.bytes(i+1, b.buf)
 		if !b.add(b.buf, score) {
-			return e.fail(ErrLimit, "over %d bytes of words", maxVocabBytes)
+			return e.fail(ErrLimit, "word of %d bytes, expected at most %d and %d together", len(b.buf), maxWord, maxVocabBytes)
 		}
 		if !nodes[i+1].escaped {
 			b.buf = nil // it is the file's
@@ -97,7 +97,7 @@ func newPieceBuilder(n, size int) *pieceBuilder {
 }
 
 func (b *pieceBuilder) add(word []byte, score float64) bool {
-	if len(b.text)+len(word) > maxVocabBytes {
+	if len(word) > maxWord || len(b.text)+len(word) > maxVocabBytes {
 		return false
 	}
 	b.words.set(word, int32(len(b.runs)))

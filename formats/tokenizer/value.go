@@ -244,6 +244,9 @@ func (v value) typeOf() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if v.doc.parts++; v.doc.parts > maxComponents {
+		return "", v.fail(ErrLimit, "over %d components", maxComponents)
+	}
 	for key, member := range members {
 		if key == "type" {
 			return member.str()
