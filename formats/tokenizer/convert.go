@@ -182,14 +182,15 @@ func (f *files) unigram(name string) ([]byte, error) {
 	if sp.kind != 1 {
 		return nil, &Error{name, 0, fmt.Sprintf("unsupported model_type %d, expected 1 (unigram)", sp.kind), ErrUnsupported}
 	}
+	f.keepPieces(sp.pieces)
 	unknown := sp.unknown
 	if f.kind == "XLMRoberta" { // fairseq's ids
 		if len(sp.pieces) < 3 {
 			return nil, &Error{name, 0, "under three pieces", ErrCorrupt}
 		}
 		unknown = 3
-		pieces := []spPiece{{"<s>", 0}, {"<pad>", 0}, {"</s>", 0}, {"<unk>", 0}}
-		sp.pieces = append(append(pieces, sp.pieces[3:]...), spPiece{"<mask>", 0})
+		pieces := []spPiece{{text: "<s>"}, {text: "<pad>"}, {text: "</s>"}, {text: "<unk>"}}
+		sp.pieces = append(append(pieces, sp.pieces[3:]...), spPiece{text: "<mask>"})
 	}
 	model := append([]byte(`{"type":"Unigram","unk_id":`), strconv.FormatUint(unknown, 10)...)
 	model = append(model, `,"byte_fallback":false,"vocab":[`...)
@@ -210,6 +211,15 @@ func (f *files) unigram(name string) ([]byte, error) {
 	}
 	model = append(model, "]}"...)
 	return f.unigramSections(sp, model)
+}
+
+// keepPieces makes added tokens of control and user-defined pieces.
+func (f *files) keepPieces(pieces []spPiece) {
+	for _, p := range pieces {
+		if p.text != "" && (p.kind == spControl || p.kind == spUserDefined) {
+			f.pieces = append(f.pieces, addedToken{content: p.text, special: p.kind == spControl})
+		}
+	}
 }
 
 // digitComma reports whether a piece ends in a digit and a comma, which ALBERT

@@ -42,6 +42,7 @@ type files struct {
 	kind     string   // tokenizer class without Tokenizer and Fast
 	tokens   []string // words by id, "" for none
 	ids      map[string]int
+	pieces   []addedToken // of a SentencePiece model
 }
 
 func readBounded(fsys fs.FS, name string) ([]byte, error) {
@@ -223,7 +224,8 @@ func (f *files) addWord(word string) {
 }
 
 // addedTokens writes section "added_tokens": what added_tokens_decoder lists, or
-// else the special tokens and added_tokens.json; by id.
+// else the special tokens and added_tokens.json, and what a SentencePiece model
+// sets apart; by id.
 func (f *files) addedTokens(dst []byte) ([]byte, error) {
 	list, err := f.listed()
 	if err != nil {
@@ -231,6 +233,15 @@ func (f *files) addedTokens(dst []byte) ([]byte, error) {
 	}
 	if list == nil {
 		list = f.unlisted()
+	}
+	seen := map[string]bool{}
+	for _, t := range list {
+		seen[t.content] = true
+	}
+	for _, t := range f.pieces {
+		if !seen[t.content] {
+			list, seen[t.content] = append(list, t), true
+		}
 	}
 	next := len(f.tokens)
 	for i := range list {

@@ -95,6 +95,8 @@ func TestFromFilesTiny(t *testing.T) {
 		{"RoBERTa", fstest.MapFS{"vocab.json": bpe, "merges.txt": merges}, "ab <mask>", "<s>(0,0) ab(0,2)  <mask>(3,9) </s>(0,0)"},
 		{"GPT-2", fstest.MapFS{"vocab.json": bpe, "merges.txt": merges, "config.json": file(`{"model_type":"gpt2"}`)}, "ab<|endoftext|>", "ab(0,2) <|endoftext|>(2,15)"},
 		{"tokenizer.json goes first", fstest.MapFS{"vocab.txt": bert, "tokenizer.json": file(tiny{post: "null"}.json())}, "cats", "cat(0,3) ##s(3,4)"},
+		{"user-defined piece", fstest.MapFS{"spm.model": file("\x0a\x07\x0a\x05[CLS]\x0a\x07\x0a\x05[SEP]\x0a\x07\x0a\x05[UNK]\x0a\x05\x0a\x01(\x18\x04\x0a\x03\x0a\x01a\x0a\x05\x0a\x03▁\x12\x03\xc0\x02\x02")},
+			"a(a", "[CLS](0,0) ▁(0,1) a(0,1) ((1,2) ▁(2,3) a(2,3) [SEP](0,0)"},
 		{"nothing", fstest.MapFS{}, "", "open vocab.txt: open vocab.txt: file does not exist"},
 		{"unknown class", fstest.MapFS{"tokenizer_config.json": file(`{"tokenizer_class":"LlamaTokenizer"}`)}, "", `tokenizer_config.json: unsupported tokenizer_class "LlamaTokenizer" without a tokenizer.json (byte 0)`},
 		{"no specials", fstest.MapFS{"vocab.txt": file("[UNK]\na\n")}, "", `vocabulary: special token "[CLS]" is missing (byte 0)`},

@@ -18,7 +18,14 @@ type sentencePiece struct {
 type spPiece struct {
 	text  string
 	score float32
+	kind  uint64 // 0 as not given, or spControl, spUserDefined and others
 }
+
+// Kinds of pieces that are found in the text before the model sees it.
+const (
+	spControl     = 3
+	spUserDefined = 4
+)
 
 // protoField is one field of a protocol buffer message.
 type protoField struct {
@@ -134,6 +141,8 @@ func parsePiece(r *protoReader) (p spPiece, ok bool) {
 			p.text = string(f.bytes)
 		case 2:
 			p.score = math.Float32frombits(uint32(f.value))
+		case 3:
+			p.kind = f.value
 		}
 	}
 }
