@@ -21,7 +21,7 @@ const (
 
 // maxGrowth is the greatest length of a normalized text of n bytes. Published
 // tokenizers stay far below; a hostile one can ask for any growth.
-func maxGrowth(n int) int { return min(64*n+4096, maxNormalized) }
+func maxGrowth(n int) int { return 64*min(n, maxNormalized/64-64) + 4096 }
 
 // maxID is the first id that a vocabulary of n words may not use. Ids may have
 // holes, but a table over them stays a small multiple of the file.

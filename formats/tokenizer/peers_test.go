@@ -10,6 +10,17 @@ import (
 	"time"
 )
 
+// peerText is varied English: the longer ASCII texts of a reference folder.
+func peerText(b *testing.B) string {
+	var out strings.Builder
+	for _, c := range readLines[goldenCase](b, sharedDir(b, "tokenizers", "bert-uncased-real", "cases.jsonl")) {
+		if len(c.Text) > 40 && isASCII([]byte(c.Text)) && strings.Count(c.Text, " ")*12 > len(c.Text) {
+			out.WriteString(c.Text + "\n")
+		}
+	}
+	return out.String()
+}
+
 // BenchmarkPeer times every kind of tokenizer beside PyPI's tokenizers, in one
 // run, each on one thread, and checks that both give the same ids. Best rates
 // of many runs are reported in MB/s: ours without and with offsets (AppendIDs,
@@ -19,7 +30,7 @@ func BenchmarkPeer(b *testing.B) {
 	if python == "" {
 		b.Skip("SKIPPED LOUDLY: SKIFF_PEERS names no Python; make bench-peers sets it")
 	}
-	text := strings.Repeat(english, 20)
+	text := peerText(b)
 	args := []string{"testdata/peers/tokenizers_speed.py"}
 	for _, name := range benchFolders {
 		args = append(args, sharedDir(b, "tokenizers", name, "tokenizer.json"))

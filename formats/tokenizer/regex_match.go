@@ -12,8 +12,8 @@ type machine struct {
 	b     []byte
 	stack []frame
 	slots []int32
-	left  int // steps
-	slow  int // steps at which to begin remembering
+	left  int64 // steps
+	slow  int64 // steps at which to begin remembering
 	memo  []uint64
 	inSub int // depth of lookaround and atomic groups
 }
@@ -48,7 +48,7 @@ func (re *regex) find(dst []match, b []byte) []match {
 	if !ok {
 		m = &machine{re: re, slots: make([]int32, re.slots)}
 	}
-	m.b, m.left = b, stepsPerByte*(len(b)+16)
+	m.b, m.left = b, stepsPerByte*(int64(len(b))+16)
 	done, last := 0, -1
 	for at := 0; at <= len(b); {
 		lo, hi, ok := m.search(at)
@@ -74,7 +74,7 @@ func (re *regex) find(dst []match, b []byte) []match {
 
 // search returns the first match at or after byte at.
 func (m *machine) search(at int) (lo, hi int, ok bool) {
-	m.slow = m.left - 16*len(m.b) - 1024
+	m.slow = m.left - 16*int64(len(m.b)) - 1024
 	for ; at <= len(m.b) && m.left > 0; at++ {
 		if at < len(m.b) && (!utf8.RuneStart(m.b[at]) || !m.re.first[m.b[at]] && !m.re.anywhere) {
 			continue
@@ -244,7 +244,7 @@ func (m *machine) failed(pc, pos int32) bool {
 		return false
 	}
 	if m.memo == nil {
-		n := len(m.re.prog) * (len(m.b) + 1)
+		n := int64(len(m.re.prog)) * int64(len(m.b)+1)
 		if n > maxMemo {
 			return false
 		}
