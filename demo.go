@@ -53,7 +53,7 @@ type demo struct {
 	bundle  *bundle.Bundle
 	server  *fleet.Server
 	devices []*demoDevice
-	answers [][]float32 // of the sentences and questions, from the first device
+	answers []byte // what the first device answered offline
 }
 
 func runDemo(ctx context.Context, out io.Writer, model string) (err error) {

@@ -74,7 +74,11 @@ func (d *demo) deliver(ctx context.Context) error {
 			return err
 		}
 	}
-	d.say("   %s resumed from what it had committed:", victim.id)
+	if victim.killed {
+		d.say("   %s resumed from what it had committed:", victim.id)
+	} else {
+		d.say("   the bundle is so small that no device was in mid-download long enough to be killed:")
+	}
 	for _, v := range d.devices {
 		f := v.status(ctx).Fetched
 		d.say("   %-5s fetched %d bytes, of which %d twice", v.id, f.Total, f.Twice)
@@ -98,6 +102,7 @@ func (d *demo) follow(ctx context.Context, p *progress, v *demoDevice, kill bool
 	})
 	if err == nil && kill && v.status(ctx).Active == "" {
 		v.kill()
+		v.killed = true
 		p.say("   %s is killed (SIGKILL) with %s and started again", v.id, megabytes(at))
 		if err = v.start(); err == nil {
 			return d.resume(ctx, b, v)

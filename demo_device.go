@@ -26,6 +26,7 @@ type demoDevice struct {
 	log         string // file of its standard error
 	cmd         *exec.Cmd
 	url         string // of its local API
+	killed      bool   // in mid-download, to show that it resumes
 }
 
 // deviceStatus is what the demo reads of a device's /v1/status.
@@ -99,32 +100,21 @@ func (v *demoDevice) status(ctx context.Context) deviceStatus {
 	return s
 }
 
-// embed asks the device's own API for vectors, bit for bit.
-func (v *demoDevice) embed(ctx context.Context, texts []string) ([][]float32, error) {
-	request, err := json.Marshal(map[string]any{"input": texts, "encoding_format": "base64"})
-	if err != nil {
-		return nil, err
-	}
-	body, err := v.call(ctx, http.MethodPost, "/v1/embeddings", request)
-	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", v.id, err)
-	}
+// readVectors reads OpenAI's answer, bit for bit.
+func readVectors(body []byte) ([][]float32, error) {
 	var answer struct{ Data []struct{ Embedding string } }
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, fmt.Errorf("ask %s: %w", v.id, err)
+		return nil, err
 	}
 	rows := make([][]float32, len(answer.Data))
 	for i, d := range answer.Data {
 		raw, err := base64.StdEncoding.DecodeString(d.Embedding)
 		if err != nil {
-			return nil, fmt.Errorf("ask %s: %w", v.id, err)
+			return nil, err
 		}
 		for ; len(raw) >= 4; raw = raw[4:] {
 			rows[i] = append(rows[i], math.Float32frombits(binary.LittleEndian.Uint32(raw)))
 		}
-	}
-	if len(rows) != len(texts) {
-		return nil, fmt.Errorf("ask %s: %d vectors for %d texts", v.id, len(rows), len(texts))
 	}
 	return rows, nil
 }

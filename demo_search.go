@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"skiff/formats/tokenizer"
 	"skiff/packager"
+	"skiff/runtime/infer"
 )
 
 // What is searched, and for what.
@@ -33,33 +38,90 @@ var (
 	}
 )
 
-// search stops the broker and asks every device; the answers must have the same bits and
-// be close to the float32 reference.
+// demoRequest is what the devices are asked: the path and the body that suit the task of
+// the bundle.
+func (d *demo) demoRequest() (path string, body any) {
+	switch m := d.bundle.Manifest; m.Task {
+	case infer.TaskClassify:
+		return "/v1/classify", map[string]any{"input": demoSentences}
+	case infer.TaskRank:
+		return "/v1/rank", map[string]any{"query": demoQuestions[0], "documents": demoSentences}
+	case infer.TaskTag:
+		return "/v1/tag", map[string]any{"input": demoSentences}
+	case infer.TaskAnswer:
+		return "/v1/answer", map[string]any{"question": demoQuestions[0], "context": strings.Join(demoSentences, " ")}
+	case infer.TaskFillMask:
+		return "/v1/fill-mask", map[string]any{"input": "The " + m.Meta.MaskToken + " is empty."}
+	}
+	return "/v1/embeddings", map[string]any{"input": slices.Concat(demoSentences, demoQuestions), "encoding_format": "base64"}
+}
+
+// ask puts the demo's request to a device and returns its answer as it came.
+func (d *demo) ask(ctx context.Context, v *demoDevice) ([]byte, error) {
+	path, body := d.demoRequest()
+	request, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := v.call(ctx, http.MethodPost, path, request)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", v.id, err)
+	}
+	return answer, nil
+}
+
+// search stops the broker and asks every device; the answers must be the same byte for
+// byte and, for vectors, close to the float32 reference.
 func (d *demo) search(ctx context.Context) error {
-	d.title(6, "Stop the broker; search offline, on each device")
+	d.title(6, "Stop the broker; ask each device, offline")
 	d.server.StopBroker()
-	texts := slices.Concat(demoSentences, demoQuestions)
-	all := make([][][]float32, len(d.devices))
+	answers := make([][]byte, len(d.devices))
 	for i, v := range d.devices {
 		var err error
-		if all[i], err = v.embed(ctx, texts); err != nil {
+		if answers[i], err = d.ask(ctx, v); err != nil {
 			return err
 		}
-		if err := sameBits(all[0], all[i]); err != nil {
-			return fmt.Errorf("%s and %s disagree: %w", d.devices[0].id, v.id, err)
+		if !bytes.Equal(answers[i], answers[0]) {
+			return fmt.Errorf("%s and %s disagree:\n%s\n%s", d.devices[0].id, v.id, answers[0], answers[i])
 		}
 	}
-	d.answers = all[0]
+	d.answers = answers[0]
+	if d.bundle.Manifest.Task == infer.TaskEmbed {
+		return d.compare(answers)
+	}
+	path, body := d.demoRequest()
+	request, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	d.say("   POST %s %.200s ...\n   %.500s", path, request, d.answers)
+	d.say("   equal byte for byte on %d devices", len(d.devices))
+	return nil
+}
+
+// compare shows the vectors beside those of the float32 reference.
+func (d *demo) compare(answers [][]byte) error {
+	texts := slices.Concat(demoSentences, demoQuestions)
+	all := make([][][]float32, len(answers))
+	for i, answer := range answers {
+		var err error
+		if all[i], err = readVectors(answer); err != nil {
+			return fmt.Errorf("read answer: %w", err)
+		}
+		if len(all[i]) != len(texts) {
+			return fmt.Errorf("%d vectors for %d texts", len(all[i]), len(texts))
+		}
+	}
 	reference, err := d.reference(texts)
 	if err != nil {
 		return err
 	}
 	lowest := 1.0
 	for i := range texts {
-		lowest = min(lowest, packager.Cosine(reference[i], d.answers[i]))
+		lowest = min(lowest, packager.Cosine(reference[i], all[0][i]))
 	}
 	d.table(all, reference)
-	d.say("   %d vectors of %d values: equal bit for bit on %d devices; cosine to float32 at least %.5f", len(texts), len(d.answers[0]), len(all), lowest)
+	d.say("   %d vectors of %d values: equal bit for bit on %d devices; cosine to float32 at least %.5f", len(texts), len(all[0][0]), len(d.devices), lowest)
 	return nil
 }
 
@@ -103,14 +165,4 @@ func (d *demo) reference(texts []string) ([][]float32, error) {
 		}
 	}
 	return out, nil
-}
-
-// sameBits compares vectors value by value.
-func sameBits(a, b [][]float32) error {
-	for i := range a {
-		if !slices.Equal(a[i], b[i]) {
-			return fmt.Errorf("vector %d differs", i)
-		}
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -86,12 +87,12 @@ func (d *demo) offer(ctx context.Context, digest bundle.Digest) error {
 		if last.Active != d.bundle.Digest().String() {
 			return fmt.Errorf("%s took the tampered bundle", v.id)
 		}
-		answers, err := v.embed(ctx, append(append([]string(nil), demoSentences...), demoQuestions...))
-		if err == nil {
-			err = sameBits(d.answers, answers)
-		}
+		answer, err := d.ask(ctx, v)
 		if err != nil {
-			return fmt.Errorf("%s after the refusal: %w", v.id, err)
+			return fmt.Errorf("after the refusal: %w", err)
+		}
+		if !bytes.Equal(answer, d.answers) {
+			return fmt.Errorf("%s answers otherwise after the refusal", v.id)
 		}
 		d.say("   %-5s refused: %s; %.12s goes on answering", v.id, last.Reason, last.Active)
 	}

@@ -53,6 +53,16 @@ func (m *Model) Tag(ctx context.Context, texts []string, aggregation string) ([]
 	return out, nil
 }
 
+// Find finds the answer to a question in a text.
+func (m *Model) Find(ctx context.Context, question, text string) (serve.Answer, error) {
+	span, ok, err := m.Answer(ctx, question, text)
+	if err != nil || !ok {
+		return serve.Answer{}, err
+	}
+	part := string([]rune(text)[span.Start:span.End])
+	return serve.Answer{Text: part, Start: span.Start, End: span.End, Score: span.Score}, nil
+}
+
 // placed gives entities the part of the text that they are.
 func placed(text string, entities []task.Entity) []serve.Entity {
 	runes := []rune(text)

@@ -214,3 +214,35 @@ func TestServeFillMask(t *testing.T) {
 		t.Errorf("too many masks: %v", err)
 	}
 }
+
+// Answers are parts of the context, widened to whole words, close to the golden ones.
+func TestServeAnswer(t *testing.T) {
+	var golden struct {
+		Cases []struct {
+			Text     [2]string
+			Pipeline *struct {
+				Score      float64
+				Start, End int
+			}
+		}
+	}
+	m := fixture(t, "bert-question-answering", &golden)
+	same, all := 0, 0
+	for i, c := range golden.Cases {
+		var got serve.Answer
+		ask(t, m, "/v1/answer", map[string]string{"question": c.Text[0], "context": c.Text[1]}, &got)
+		if part := string([]rune(c.Text[1])[got.Start:got.End]); part != got.Text || got.Text == "" {
+			t.Errorf("case %d: %+v, the context has %q there", i, got, part)
+		}
+		if c.Pipeline == nil {
+			continue
+		}
+		all++
+		if got.Start == c.Pipeline.Start && got.End == c.Pipeline.End {
+			same++
+		}
+	}
+	if all == 0 || same*4 < all*3 {
+		t.Errorf("%d of %d answers are the golden ones", same, all)
+	}
+}

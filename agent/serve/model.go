@@ -11,6 +11,7 @@ const (
 	taskClassify = "classify"  // POST /v1/classify
 	taskRank     = "rank"      // POST /v1/rank
 	taskTag      = "tag"       // POST /v1/tag
+	taskAnswer   = "answer"    // POST /v1/answer
 	taskFillMask = "fill-mask" // POST /v1/fill-mask
 )
 
@@ -21,7 +22,7 @@ var ErrInput = errors.New("input does not suit the model")
 const MaxMasks = 16
 
 // Model answers for a loaded bundle. Implementations must allow concurrent calls. A model for another task than embedding also is
-// a Classifier, a Ranker, a Tagger or a Filler; its Info says which of them counts.
+// a Classifier, a Ranker, a Tagger, a Finder or a Filler; its Info says which of them counts.
 type Model interface {
 	Embed(ctx context.Context, texts []string) ([][]float32, error)
 	Tokens(text string) int // after truncation, specials included
@@ -34,7 +35,7 @@ type Info struct {
 	Name      string `json:"name"`
 	Version   string `json:"version"`
 	Digest    string `json:"digest"` // of the bundle, 64 hexadecimal digits
-	Task      string `json:"task"`   // embed, classify, rank, tag or fill-mask; empty is embed
+	Task      string `json:"task"`   // embed, classify, rank, tag, answer or fill-mask; empty is embed
 	Dim       int    `json:"dim"`
 	MaxTokens int    `json:"max_tokens"` // per text; longer ones are truncated
 	Kernels   string `json:"kernels"`    // which engine runs: "wasm", "interp", "go"
@@ -83,6 +84,19 @@ type Entity struct {
 // Tagger gives the entities of each text, in order. The aggregation is none, simple, first, average or max.
 type Tagger interface {
 	Tag(ctx context.Context, texts []string, aggregation string) ([][]Entity, error)
+}
+
+// Answer is the part of a text that answers a question. Start and End are code points; nothing found is all zero.
+type Answer struct {
+	Text  string  `json:"answer"`
+	Start int     `json:"start"`
+	End   int     `json:"end"`
+	Score float32 `json:"score"`
+}
+
+// Finder finds the answer to a question in a text.
+type Finder interface {
+	Find(ctx context.Context, question, text string) (Answer, error)
 }
 
 // Candidate is a word for a mask.

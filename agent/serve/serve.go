@@ -5,6 +5,7 @@
 //	POST /v1/classify     {"input": string | [string | [first, second]]} -> the score of every label
 //	POST /v1/rank         {"query": string, "documents": [string], "top_n": count} -> the documents, best first
 //	POST /v1/tag          {"input": string | [string], "aggregation": "none" | "simple" | "first" | "average" | "max"} -> entities
+//	POST /v1/answer       {"question": string, "context": string} -> the part of the context that answers
 //	POST /v1/fill-mask    {"input": string | [string], "top_k": count} -> words for each mask
 //	GET  /v1/models       the one model that is served
 //	GET  /healthz         200 when a model answers, 503 before; the same JSON as /v1/status
@@ -215,6 +216,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/classify", s.classify)
 	mux.HandleFunc("POST /v1/rank", s.rank)
 	mux.HandleFunc("POST /v1/tag", s.tag)
+	mux.HandleFunc("POST /v1/answer", s.find)
 	mux.HandleFunc("POST /v1/fill-mask", s.fillMask)
 	mux.HandleFunc("GET /v1/models", s.models)
 	mux.HandleFunc("GET /v1/models/{name}", s.modelByName)

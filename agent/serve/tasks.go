@@ -127,6 +127,29 @@ func (s *Server) tag(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+func (s *Server) find(w http.ResponseWriter, r *http.Request) {
+	var req struct{ Question, Context *string }
+	bad := readBody(w, r, &req)
+	switch {
+	case bad != nil:
+	case req.Question == nil:
+		bad = faulty("question", "you must provide question, a string")
+	case req.Context == nil:
+		bad = faulty("context", "you must provide context, a string")
+	}
+	if bad != nil {
+		refuseRequest(w, bad)
+		return
+	}
+	answer(s, w, r, taskAnswer, func(ctx context.Context, m Finder, info Info) (any, error) {
+		found, err := m.Find(ctx, *req.Question, *req.Context)
+		return struct {
+			Model string `json:"model"`
+			Answer
+		}{info.Name, found}, err
+	})
+}
+
 func (s *Server) fillMask(w http.ResponseWriter, r *http.Request) {
 	req := struct {
 		Input json.RawMessage
