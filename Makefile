@@ -44,7 +44,7 @@ test-peers: $(PY)
 	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -v -run Peer .
 
 bench-peers: $(PY)
-	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -run '^$$' -bench Peer .
+	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -run '^$$' -bench Peer . ./formats/tokenizer
 
 notices:
 	go run ./formats/internal/notices > THIRD_PARTY_NOTICES.md.new && mv THIRD_PARTY_NOTICES.md.new THIRD_PARTY_NOTICES.md
