@@ -279,20 +279,42 @@ func (a *agent) commit() error {
 	if len(f.batch) == 0 {
 		return nil
 	}
-	chunks := make([]store.Chunk, len(f.batch))
+	kept, err := a.keep(len(f.batch))
 	var indexes []uint32
-	for i, c := range f.batch {
-		chunks[i] = c.Chunk
+	for _, c := range f.batch[:kept] {
+		f.bytes -= len(c.Data)
 		if c.bundle == f.digest {
 			indexes = append(indexes, c.index)
 		}
 	}
-	if err := a.store.PutChunks(chunks); err != nil {
+	f.batch = f.batch[kept:]
+	if kept > 0 {
+		a.queue = append(a.queue, core.Committed{Kind: wire.Chunks, Indexes: indexes})
+	}
+	if err != nil {
 		f.due = time.Now().Add(retryCommit)
 		a.queue = append(a.queue, core.Failed{Failure: classify(err)})
 		return err
 	}
 	f.batch, f.bytes, f.due = nil, 0, time.Time{}
-	a.queue = append(a.queue, core.Committed{Kind: wire.Chunks, Indexes: indexes})
 	return nil
+}
+
+// keep commits the first n chunks of the batch in one transaction or, where there is no room for all of them, as many as fit by
+// halves: what is on disk is not fetched again. It returns how many are.
+func (a *agent) keep(n int) (int, error) {
+	chunks := make([]store.Chunk, n)
+	for i, c := range a.fetch.batch[:n] {
+		chunks[i] = c.Chunk
+	}
+	err := a.store.PutChunks(chunks)
+	for half := n / 2; half > 0 && errors.Is(err, store.ErrFull); half /= 2 {
+		if a.store.PutChunks(chunks[:half]) == nil {
+			return half, err
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }
