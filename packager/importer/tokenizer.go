@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"maps"
@@ -29,8 +30,9 @@ const maxTokenizerDepth = 64
 func readTokenizer(f *folder, p *pipeline, m *graph.Model, c *contents) error {
 	name := path.Join(p.sub, tokenizerName)
 	data, err := f.read(name, maxTokenizer)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &Error{File: name, Problem: "no such file", Cure: "save the fast tokenizer beside the model", Err: fs.ErrNotExist}
+	converted := errors.Is(err, fs.ErrNotExist)
+	if converted {
+		data, err = convertTokenizer(f, p.sub)
 	}
 	if err != nil {
 		return err
@@ -42,17 +44,19 @@ func readTokenizer(f *folder, p *pipeline, m *graph.Model, c *contents) error {
 	if parsed.VocabSize() > m.Vocab {
 		return invalid(name, "", "it belongs to another model", "ids up to %d, but vocab_size is %d", parsed.VocabSize()-1, m.Vocab)
 	}
-	options, err := normalizerOptions(name, data)
-	if err != nil {
-		return err
-	}
 	c.tokenizer = info
 	side, err := readTokenizerConfig(f, path.Join(p.sub, tokenizerConfigName))
 	if err != nil {
 		return err
 	}
-	if err := side.agrees(options); err != nil {
-		return err
+	if !converted { // what was made of tokenizer_config.json agrees with it
+		options, err := normalizerOptions(name, data)
+		if err != nil {
+			return err
+		}
+		if err := side.agrees(options); err != nil {
+			return err
+		}
 	}
 	m.Tokenizer, m.TokenizerJSON = parsed, data
 	m.MaxTokens = m.MaxPositions
@@ -64,6 +68,41 @@ func readTokenizer(f *folder, p *pipeline, m *graph.Model, c *contents) error {
 	}
 	return nil
 }
+
+// convertTokenizer makes a tokenizer.json of the older files: vocab.txt, or vocab.json and
+// merges.txt, or a SentencePiece model, with their settings.
+func convertTokenizer(f *folder, sub string) ([]byte, error) {
+	name := path.Join(sub, tokenizerName)
+	tok, err := tokenizer.FromFiles(partOf{f, sub})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Error{File: name, Problem: "no such file, and no older tokenizer files", Cure: "save the tokenizer beside the model", Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return nil, &Error{File: name, Problem: "made of older files", Err: err}
+	}
+	return tok.Canonical(tok.MaxLength()), nil
+}
+
+// partOf is a folder's part as a file system whose files, once read, count as used.
+type partOf struct {
+	*folder
+	sub string
+}
+
+// Open reads the whole file.
+func (p partOf) Open(name string) (fs.File, error) {
+	data, err := p.read(path.Join(p.sub, name), maxTokenizer)
+	if err != nil {
+		return nil, err
+	}
+	return &readFile{Reader: *bytes.NewReader(data)}, nil
+}
+
+// readFile is a file in memory; nothing asks for its Stat.
+type readFile struct{ bytes.Reader }
+
+func (*readFile) Stat() (fs.FileInfo, error) { return nil, fs.ErrInvalid }
+func (*readFile) Close() error               { return nil }
 
 // TokenizerInfo describes a tokenizer.json.
 type TokenizerInfo struct {
