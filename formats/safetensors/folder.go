@@ -2,11 +2,10 @@ package safetensors
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
-	"sort"
+	"slices"
 
 	"skiff/formats/internal/parts"
 	"skiff/formats/tensor"
@@ -20,51 +19,47 @@ const (
 
 // Open maps the file at path into memory, where the system can, and parses it.
 func Open(path string) (*File, error) {
-	return openSingle(parts.Dir(filepath.Dir(path)), filepath.Base(path))
+	return open(parts.Layout{Single: filepath.Base(path)}, parts.Dir(filepath.Dir(path)))
 }
 
 // OpenFolder opens the weights of the model folder dir: model.safetensors or,
 // where that does not exist, the shards of model.safetensors.index.json. A
 // folder with neither gives an error that is fs.ErrNotExist.
-func OpenFolder(dir string) (*File, error) { return openFolder(parts.Dir(dir)) }
+func OpenFolder(dir string) (*File, error) { return open(layout(), parts.Dir(dir)) }
 
 // OpenFS is OpenFolder for the root of fsys, whose files are read into memory.
-func OpenFS(fsys fs.FS) (*File, error) { return openFolder(parts.FS(fsys)) }
+func OpenFS(fsys fs.FS) (*File, error) { return open(layout(), parts.FS(fsys)) }
 
-func openFolder(open parts.Opener) (*File, error) {
-	f, err := openSingle(open, SingleName)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
-	}
-	index, err := open(IndexName, parts.MaxIndex)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("neither %s nor %s: %w", SingleName, IndexName, fs.ErrNotExist)
-	}
-	if err != nil {
+func layout() parts.Layout {
+	return parts.Layout{Single: SingleName, Index: IndexName, Suffix: ".safetensors"}
+}
+
+func open(l parts.Layout, from parts.Opener) (*File, error) {
+	f := &File{tensors: make(map[string]tensor.View)}
+	var err error
+	if f.parts, err = l.Read(from, f.take); err != nil {
 		return nil, malformed(err)
 	}
-	f = &File{tensors: make(map[string]tensor.View), parts: []parts.Part{index}}
-	if err := f.openShards(open, index.Data); err != nil {
-		return nil, errors.Join(malformed(err), f.Close())
-	}
+	slices.Sort(f.names)
 	return f, nil
 }
 
-// openSingle opens and parses one file.
-func openSingle(open parts.Opener, name string) (*File, error) {
-	p, err := open(name, 1<<62)
-	if err != nil {
-		return nil, malformed(err)
-	}
-	f, err := Parse(p.Data)
+// take parses one file and takes over its tensors and its metadata.
+func (f *File) take(p parts.Part) ([]string, error) {
+	one, err := Parse(p.Data)
 	if err != nil {
 		if bad := (*Error)(nil); errors.As(err, &bad) {
-			bad.File = name
+			bad.File = p.Name
 		}
-		return nil, errors.Join(err, p.Close())
+		return nil, err
 	}
-	f.parts = []parts.Part{p}
-	return f, nil
+	f.names = append(f.names, one.names...)
+	maps.Copy(f.tensors, one.tensors)
+	if f.meta == nil && one.meta != nil {
+		f.meta = make(map[string]string)
+	}
+	maps.Copy(f.meta, one.meta)
+	return one.names, nil
 }
 
 // malformed makes a fault of a file or an index an *Error of this package.
@@ -73,41 +68,4 @@ func malformed(err error) error {
 		return &Error{File: bad.File, Off: bad.Off, Msg: bad.Msg}
 	}
 	return err
-}
-
-// openShards adds the shards that the index names and compares the two.
-func (f *File) openShards(open parts.Opener, data []byte) error {
-	index, err := parts.ParseIndex(IndexName, data, ".safetensors")
-	if err != nil {
-		return err
-	}
-	for _, shard := range index.Shards {
-		part, err := openSingle(open, shard)
-		if errors.Is(err, fs.ErrNotExist) {
-			return index.Missing(shard)
-		}
-		if err != nil {
-			return err
-		}
-		f.parts = append(f.parts, part.parts...)
-		if err := index.Merge(shard, part.names); err != nil {
-			return err
-		}
-		f.add(part)
-	}
-	if err := index.Complete(func(name string) bool { _, ok := f.tensors[name]; return ok }); err != nil {
-		return err
-	}
-	sort.Strings(f.names)
-	return nil
-}
-
-// add takes over the tensors and the metadata of one shard.
-func (f *File) add(part *File) {
-	f.names = append(f.names, part.names...)
-	maps.Copy(f.tensors, part.tensors)
-	if f.meta == nil && part.meta != nil {
-		f.meta = make(map[string]string)
-	}
-	maps.Copy(f.meta, part.meta)
 }

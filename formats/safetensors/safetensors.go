@@ -71,7 +71,7 @@ type File struct {
 	names   []string
 	tensors map[string]tensor.View
 	meta    map[string]string
-	parts   []parts.Part
+	parts   parts.Set
 }
 
 // Names lists the tensors, sorted. The caller must not change the slice.
@@ -89,23 +89,13 @@ func (f *File) Metadata() map[string]string { return f.meta }
 
 // Each calls visit with the name and the bytes of every file behind f: one, or
 // the index and then each shard, sorted.
-func (f *File) Each(visit func(name string, data []byte) error) error {
-	for _, p := range f.parts {
-		if err := visit(p.Name, p.Data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (f *File) Each(visit func(name string, data []byte) error) error { return f.parts.Each(visit) }
 
 // Close gives the files back. Views of f must not be used afterwards.
 func (f *File) Close() error {
-	var errs []error
-	for _, p := range f.parts {
-		errs = append(errs, p.Close())
-	}
+	err := f.parts.Close()
 	f.parts, f.tensors, f.names = nil, nil, nil
-	return errors.Join(errs...)
+	return err
 }
 
 // Parse reads a whole file held in data, which the File borrows.

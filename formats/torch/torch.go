@@ -81,7 +81,7 @@ type File struct {
 	names   []string
 	tensors map[string]*array
 	notes   []string
-	parts   []parts.Part
+	parts   parts.Set
 }
 
 // Names lists the tensors, sorted; a packed Linear X is X.weight and X.bias.
@@ -108,72 +108,55 @@ func (f *File) Notes() []string { return f.notes }
 
 // Each calls visit with the name and the bytes of every file behind f: one, or
 // the index and then each shard, sorted.
-func (f *File) Each(visit func(name string, data []byte) error) error {
-	for _, p := range f.parts {
-		if err := visit(p.Name, p.Data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (f *File) Each(visit func(name string, data []byte) error) error { return f.parts.Each(visit) }
 
 // Close gives the files back. Views of f must not be used afterwards.
 func (f *File) Close() error {
-	var errs []error
-	for _, p := range f.parts {
-		errs = append(errs, p.Close())
-	}
+	err := f.parts.Close()
 	f.parts, f.tensors, f.names = nil, nil, nil
-	return errors.Join(errs...)
+	return err
 }
 
 // Open maps the file at path into memory, where the system can, and parses it.
 func Open(path string) (*File, error) {
-	return openSingle(parts.Dir(filepath.Dir(path)), filepath.Base(path))
+	return open(parts.Layout{Single: filepath.Base(path)}, parts.Dir(filepath.Dir(path)))
 }
 
 // OpenFolder opens the weights of the model folder dir: pytorch_model.bin or,
 // where that does not exist, the shards of pytorch_model.bin.index.json. A
 // folder with neither gives an error that is fs.ErrNotExist.
-func OpenFolder(dir string) (*File, error) { return openFolder(parts.Dir(dir)) }
+func OpenFolder(dir string) (*File, error) { return open(layout(), parts.Dir(dir)) }
 
 // OpenFS is OpenFolder for the root of fsys, whose files are read into memory.
-func OpenFS(fsys fs.FS) (*File, error) { return openFolder(parts.FS(fsys)) }
+func OpenFS(fsys fs.FS) (*File, error) { return open(layout(), parts.FS(fsys)) }
 
-func openFolder(open parts.Opener) (*File, error) {
-	f, err := openSingle(open, SingleName)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
-	}
-	index, err := open(IndexName, parts.MaxIndex)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("neither %s nor %s: %w", SingleName, IndexName, fs.ErrNotExist)
-	}
-	if err != nil {
+func layout() parts.Layout {
+	return parts.Layout{Single: SingleName, Index: IndexName, Suffix: ".bin"}
+}
+
+func open(l parts.Layout, from parts.Opener) (*File, error) {
+	f := &File{tensors: make(map[string]*array)}
+	var err error
+	if f.parts, err = l.Read(from, f.take); err != nil {
 		return nil, malformed(err)
 	}
-	f = &File{tensors: make(map[string]*array), parts: []parts.Part{index}}
-	if err := f.openShards(open, index.Data); err != nil {
-		return nil, errors.Join(malformed(err), f.Close())
-	}
+	slices.Sort(f.names)
 	return f, nil
 }
 
-// openSingle opens and parses one file.
-func openSingle(open parts.Opener, name string) (*File, error) {
-	p, err := open(name, 1<<62)
-	if err != nil {
-		return nil, malformed(err)
-	}
-	f, err := Parse(p.Data)
+// take parses one file and takes over its tensors and its notes.
+func (f *File) take(p parts.Part) ([]string, error) {
+	one, err := Parse(p.Data)
 	if err != nil {
 		if bad := (*Error)(nil); errors.As(err, &bad) {
-			bad.File = name
+			bad.File = p.Name
 		}
-		return nil, errors.Join(err, p.Close())
+		return nil, err
 	}
-	f.parts = []parts.Part{p}
-	return f, nil
+	f.names = append(f.names, one.names...)
+	maps.Copy(f.tensors, one.tensors)
+	f.notes = append(f.notes, one.notes...)
+	return one.names, nil
 }
 
 // malformed makes a fault of a file or an index an *Error of this package.
@@ -182,33 +165,4 @@ func malformed(err error) error {
 		return &Error{File: bad.File, Off: bad.Off, Msg: bad.Msg}
 	}
 	return err
-}
-
-// openShards adds the shards that the index names and compares the two.
-func (f *File) openShards(open parts.Opener, data []byte) error {
-	index, err := parts.ParseIndex(IndexName, data, ".bin")
-	if err != nil {
-		return err
-	}
-	for _, name := range index.Shards {
-		shard, err := openSingle(open, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return index.Missing(name)
-		}
-		if err != nil {
-			return err
-		}
-		f.parts = append(f.parts, shard.parts...)
-		if err := index.Merge(name, shard.names); err != nil {
-			return err
-		}
-		f.names = append(f.names, shard.names...)
-		maps.Copy(f.tensors, shard.tensors)
-		f.notes = append(f.notes, shard.notes...)
-	}
-	if err := index.Complete(func(name string) bool { return f.tensors[name] != nil }); err != nil {
-		return err
-	}
-	slices.Sort(f.names)
-	return nil
 }
