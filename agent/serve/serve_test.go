@@ -243,6 +243,9 @@ func TestSwapHammer(t *testing.T) {
 	}
 }
 
+// patience is how long anything may hang before a test gives it up.
+const patience = 30 * time.Second
+
 // TestStop: a request that never ends does not keep Run, and the model is closed.
 func TestStop(t *testing.T) {
 	s := listen(t, Config{Socket: filepath.Join(t.TempDir(), "s")})
@@ -264,13 +267,14 @@ func TestStop(t *testing.T) {
 		}
 	}()
 	<-m.began
-	began := time.Now()
 	stop()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(began); took > 2*time.Second { // a second, and room for a busy machine
-		t.Errorf("took %v", took)
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it waits for the request")
 	}
 	if !m.isClosed() {
 		t.Error("the model stays open")
