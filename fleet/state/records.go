@@ -71,12 +71,8 @@ type Desired struct {
 // Audience is who a desired state is for, and its key in the store.
 type Audience string
 
-// ChannelAudience and DeviceAudience name the two kinds; id is of the protocol's
-// alphabet [A-Za-z0-9_-].
+// ChannelAudience is a channel's; id is of the protocol's alphabet [A-Za-z0-9_-].
 func ChannelAudience(id string) Audience { return Audience("channel." + id) }
-
-// DeviceAudience is the audience of one device alone.
-func DeviceAudience(id string) Audience { return Audience("device." + id) }
 
 // Channel returns the channel's name when a is one.
 func (a Audience) Channel() (string, bool) { return strings.CutPrefix(string(a), "channel.") }

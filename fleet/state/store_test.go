@@ -106,7 +106,7 @@ func TestCounterRace(t *testing.T) {
 	counters := make([]uint64, 4)
 	for i := range counters {
 		wg.Go(func() {
-			d, err := s.ChangeDesired(t.Context(), DeviceAudience("x"), rise)
+			d, err := s.ChangeDesired(t.Context(), ChannelAudience("x"), rise)
 			if err != nil {
 				t.Error(err)
 			}
@@ -121,7 +121,7 @@ func TestCounterRace(t *testing.T) {
 		}
 		seen[c] = true
 	}
-	_, err := s.ChangeDesired(t.Context(), DeviceAudience("x"), func(d Desired) (Desired, error) { return d, nil })
+	_, err := s.ChangeDesired(t.Context(), ChannelAudience("x"), func(d Desired) (Desired, error) { return d, nil })
 	if err == nil {
 		t.Error("a counter that does not rise was written")
 	}
