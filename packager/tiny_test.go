@@ -28,12 +28,25 @@ const tinyFile = "../runtime/infer/testdata/tiny.skiff"
 // vocabulary. The same seed gives the same model.
 func tiny(t testing.TB) *graph.Model {
 	t.Helper()
-	vocab := tinyVocab()
+	m, _ := tinyEncoder(t, tinyVocab(), 4)
+	m.Task = graph.TaskEmbed
+	m.Pooled = m.Pool(m.Last, graph.PoolMean)
+	m.Answer = m.Normalize(m.Pooled)
+	if err := m.Check(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// tinyEncoder is the model without an answer, and the source of its numbers. The first
+// words of the vocabulary are special.
+func tinyEncoder(t testing.TB, vocab []string, specials int) (*graph.Model, *rand.Rand) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(7, 11))
 	m := &graph.Model{
-		Name: "tiny", Arch: "bert", Task: graph.TaskEmbed,
+		Name: "tiny", Arch: "bert",
 		Hidden: 36, Layers: 2, Heads: 3, Inner: 52, Vocab: len(vocab), MaxPositions: 64, Types: 2, Eps: 1e-12,
-		MaxTokens: 48, TokenizerJSON: tinyTokenizer(t, vocab),
+		MaxTokens: 48, TokenizerJSON: tinyTokenizer(t, vocab, specials),
 	}
 	h := m.Hidden
 	table := func(name string, rows int, sigma float64) *graph.Table {
@@ -48,12 +61,7 @@ func tiny(t testing.TB) *graph.Model {
 		m.States = append(m.States, x)
 	}
 	m.Last = x
-	m.Pooled = m.Pool(x, graph.PoolMean)
-	m.Answer = m.Normalize(m.Pooled)
-	if err := m.Check(); err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return m, rng
 }
 
 // tinyBlock is one layer of BERT.
@@ -96,14 +104,14 @@ func tinyVocab() []string {
 	return vocab
 }
 
-func tinyTokenizer(t testing.TB, vocab []string) []byte {
+func tinyTokenizer(t testing.TB, vocab []string, specials int) []byte {
 	t.Helper()
 	ids := map[string]int{}
 	for i, w := range vocab {
 		ids[w] = i
 	}
 	var added []map[string]any
-	for i, w := range vocab[:4] {
+	for i, w := range vocab[:specials] {
 		added = append(added, map[string]any{"id": i, "content": w, "special": true, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false})
 	}
 	special := func(w string) map[string]any {

@@ -3,6 +3,7 @@ package importer
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/fstest"
 
@@ -40,8 +41,16 @@ func TestOlderTokenizerFiles(t *testing.T) {
 				t.Errorf("%s %q (-tokenizer.json +older files)\n%s", name, text, diff)
 			}
 		}
-		if m.Source == whole.Source {
-			t.Errorf("%s: the source digest does not know which files were read", name)
+		described, err := InspectFS(t.Context(), part, name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		used := slices.ContainsFunc(described.Files, func(f FileInfo) bool {
+			return slices.Contains([]string{"vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model"}, f.Name)
+		})
+		if !used {
+			t.Errorf("%s: the vocabulary is not among the files used: %v", name, described.Files)
 		}
 	}
 	if tried == 0 {

@@ -216,3 +216,52 @@ func TestPanicIsAnError(t *testing.T) {
 		t.Error("reading past memory was no error")
 	}
 }
+
+// picking is mean over the picked rows: from each to the next one, the last to the end.
+func picking(t testing.TB) (*program.Program, uint32) {
+	t.Helper()
+	p, x := mean(t)
+	p.MaxPicks, p.Rows, p.Picked = 3, uint32(program.Picks), p.ArenaEnd
+	p.ArenaEnd += program.Align
+	p.Steps[0].Args[2] = p.Picked
+	for i := range p.Steps {
+		p.Steps[i].Over = program.Picks
+	}
+	return p, x
+}
+
+func TestPicks(t *testing.T) {
+	for _, kind := range []Kind{Wasm, Go} {
+		p, x := picking(t)
+		m := start(t, p, Config{Kind: kind, Workers: 2})
+		for r := range 64 { // columns 1 and r: the ratio tells the mean row
+			binary.LittleEndian.PutUint32(m.Memory()[int(x)+r*stride:], math.Float32bits(1))
+			binary.LittleEndian.PutUint32(m.Memory()[int(x)+r*stride+4:], math.Float32bits(float32(r)))
+		}
+		in := pass(5, 5)
+		in.Picks = []int32{2, 3, 7}
+		out, err := m.Run(context.Background(), in, nil)
+		if err != nil || len(out) != 3*stride {
+			t.Fatalf("%s: %d bytes, %v", kind, len(out), err)
+		}
+		for i, want := range []float64{2, 4.5, 8} {
+			one := math.Float32frombits(binary.LittleEndian.Uint32(out[i*stride:]))
+			row := math.Float32frombits(binary.LittleEndian.Uint32(out[i*stride+4:]))
+			if got := float64(row / one); math.Abs(got-want) > 1e-5 {
+				t.Errorf("%s: pick %d is the mean of row %g, want %g", kind, i, got, want)
+			}
+		}
+		in.Picks = nil
+		if out, err := m.Run(context.Background(), in, nil); err != nil || len(out) != 0 {
+			t.Errorf("%s: %d bytes for no picks, %v", kind, len(out), err)
+		}
+		for name, picks := range map[string][]int32{
+			"too many": {1, 2, 3, 4}, "negative": {-1}, "past the rows": {10}, "twice": {4, 4}, "falling": {4, 3},
+		} {
+			in.Picks = picks
+			if _, err := m.Run(context.Background(), in, nil); err == nil {
+				t.Errorf("%s: %s: ran", kind, name)
+			}
+		}
+	}
+}

@@ -242,3 +242,46 @@ func TestHidden(t *testing.T) {
 		t.Errorf("%d ids, %d rows of %d", len(ids), len(rows), len(rows[0]))
 	}
 }
+
+// A text to be searched is cut into windows that share tokens, each with the whole question;
+// a question that nearly fills a window still leaves windows that move on.
+func TestWindows(t *testing.T) {
+	tok := load(t, openTiny(t), Config{}).Tokenizer()
+	text := strings.TrimSpace(strings.Repeat("the man is water of a b c d e f ", 6))
+	for _, question := range []string{"is the man", strings.Repeat("the ", 11)} {
+		const max = 16
+		windows, err := Windows(tok, question, text, max)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end, shared := 0, 0
+		for i, w := range windows {
+			if w.Len() > max {
+				t.Errorf("window %d has %d tokens", i, w.Len())
+			}
+			first, last := -1, 0
+			for j, seq := range w.Sequences {
+				if seq != 1 {
+					continue
+				}
+				if first < 0 {
+					first = w.Offsets[j][0]
+				}
+				last = w.Offsets[j][1]
+			}
+			if i > 0 && first < end {
+				shared++
+			}
+			if last <= end {
+				t.Errorf("window %d ends at %d after %d", i, last, end)
+			}
+			end = last
+		}
+		if end != len(text) || len(windows) < 3 {
+			t.Errorf("%d windows reach %d of %d", len(windows), end, len(text))
+		}
+		if question == "is the man" && shared != len(windows)-1 {
+			t.Errorf("%d of %d windows share tokens with the one before", shared, len(windows)-1)
+		}
+	}
+}
