@@ -117,13 +117,15 @@ func (fs *flows) sendOne(device string, r wire.Request, blobs []catalog.Blob, in
 		Kind: r.Kind, Codec: b.Codec, Request: r.ID, Bundle: wire.Short(r.Bundle),
 		Index: index, Total: uint32(len(blobs)), Digest: bundle.Digest(b.Key),
 	}, body)
-	size := len(buf)
+	size := uint64(len(buf))
+	fs.svc.pieces.Add(1) // before it goes: a device may have it before publish returns
+	fs.svc.bytes.Add(size)
 	if err := fs.svc.mouth(device).publish(fs.ctx, wire.TopicChunk(device), false, buf); err != nil {
+		fs.svc.pieces.Add(^uint64(0))
+		fs.svc.bytes.Add(-size)
 		buf = nil // the client may still hold it
 		return err
 	}
-	fs.svc.pieces.Add(1)
-	fs.svc.bytes.Add(uint64(size))
 	return nil
 }
 
