@@ -7,6 +7,7 @@ type Table struct {
 	Name       string // "embed.word"
 	Rows, Cols int
 	Data       []float32 // [Rows][Cols]
+	Int8       *Int8     // the codes that Data was made of, where the file had such; nil otherwise
 }
 
 // Index is what a Lookup goes by.

@@ -46,7 +46,7 @@ func (w *weights) vec(n int, scale float64) []float32 {
 }
 
 func (w *weights) table(name string, rows, cols int) *Table {
-	return &Table{name, rows, cols, w.vec(rows*cols, 1)}
+	return &Table{Name: name, Rows: rows, Cols: cols, Data: w.vec(rows*cols, 1)}
 }
 
 func (w *weights) norm(name string, h int) *NormWeights {
@@ -54,7 +54,7 @@ func (w *weights) norm(name string, h int) *NormWeights {
 }
 
 func (w *weights) linear(name string, out, in int) *LinearWeights {
-	return &LinearWeights{name, in, out, w.vec(in*out, 1/math.Sqrt(float64(in))), w.vec(out, 0.1)}
+	return &LinearWeights{Name: name, In: in, Out: out, Weight: w.vec(in*out, 1/math.Sqrt(float64(in))), Bias: w.vec(out, 0.1)}
 }
 
 // naive is a linear layer as its comment says it, one dot product after the other.

@@ -8,6 +8,15 @@ type LinearWeights struct {
 	In, Out int
 	Weight  []float32 // [Out][In]; may share its array with a Table
 	Bias    []float32 // [Out]; nil for none
+	Int8    *Int8     // the codes that Weight was made of, where the file had such; nil otherwise
+}
+
+// Int8 is a matrix whose numbers are (Codes - Zero) * Scale. The quantiser keeps
+// such codes as they are.
+type Int8 struct {
+	Codes []int8    // [rows][columns] of the matrix, -128 included
+	Scale []float32 // by row of the matrix; one for all of them where its length is 1
+	Zero  []int32   // as Scale; nil for zeros
 }
 
 // Linear applies the weights and then an activation to every row.

@@ -11,7 +11,7 @@ import (
 // small is a model whose one value is a table of three tokens' rows.
 func small(rows ...float32) (*Model, ID) {
 	m := &Model{Vocab: len(rows) / 2, MaxPositions: 8}
-	x := m.Embed(Lookup{Table: &Table{"t", len(rows) / 2, 2, rows}, By: ByID})
+	x := m.Embed(Lookup{Table: &Table{Name: "t", Rows: len(rows) / 2, Cols: 2, Data: rows}, By: ByID})
 	m.States, m.Last, m.Answer = []ID{x}, x, x
 	return m, x
 }
@@ -36,11 +36,11 @@ func TestOps(t *testing.T) {
 			return m.Norm(x, x, &NormWeights{Name: "n", Kind: NoNorm, Gain: []float32{1, 2}, Bias: []float32{0, 1}})
 		}, []float32{2, -7, 6, 17, -10, 25}},
 		"window": {func(m *Model, x ID) ID { // keys are zeros: a mean over the neighbours
-			zero := m.Linear(x, &LinearWeights{"zero", 2, 2, make([]float32, 4), nil}, 0)
+			zero := m.Linear(x, &LinearWeights{Name: "zero", In: 2, Out: 2, Weight: make([]float32, 4)}, 0)
 			return m.Attend(Attention{Q: Slice{X: zero}, K: Slice{X: zero}, V: Slice{X: x}, Heads: 1, HeadSize: 2, Scale: 1, Window: 1})
 		}, []float32{2, 1, -1.0 / 3, 8.0 / 3, -1, 5}},
 		"columns": {func(m *Model, x ID) ID {
-			zero := m.Linear(x, &LinearWeights{"zero", 2, 1, make([]float32, 2), nil}, 0)
+			zero := m.Linear(x, &LinearWeights{Name: "zero", In: 2, Out: 1, Weight: make([]float32, 2)}, 0)
 			return m.Attend(Attention{Q: Slice{X: zero}, K: Slice{X: zero}, V: Slice{X: x, First: 1}, Heads: 1, HeadSize: 1, Scale: 1})
 		}, []float32{8.0 / 3, 8.0 / 3, 8.0 / 3}},
 	} {
@@ -63,7 +63,7 @@ func TestOps(t *testing.T) {
 // TestPaddedPlaces: padding takes the place before the first, and is not counted.
 func TestPaddedPlaces(t *testing.T) {
 	m := &Model{Vocab: 4, MaxPositions: 3}
-	places := &Table{"p", 5, 1, []float32{0, 10, 20, 30, 40}}
+	places := &Table{Name: "p", Rows: 5, Cols: 1, Data: []float32{0, 10, 20, 30, 40}}
 	x := m.Embed(Lookup{Table: places, By: ByPosition, Offset: 2, Pad: true, PadID: 1})
 	got, err := m.Reference().Run([]int32{0, 1, 3}, nil, nil, x)
 	if err != nil {

@@ -32,6 +32,7 @@ var fences = map[string][]string{
 	"github.com/nats-io/nats.go":          {"skiff/fleet/broker", "skiff/fleet/state"},
 	"github.com/spf13/cobra":              {"skiff"},
 	"github.com/vbauerster/mpb/v8":        {"skiff"},
+	"google.golang.org/protobuf":          {"skiff/formats/onnx"},
 	"golang.org/x/sys":                    {"skiff/fleet/broker", "skiff/formats/internal/parts"},
 	"golang.org/x/term":                   {"skiff"},
 }
