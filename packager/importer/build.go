@@ -37,7 +37,7 @@ func once[T any](b *build, tensor string, make func() *T) *T {
 func (b *build) table(tensor, as string, rows, cols int) *graph.Table {
 	return once(b, tensor, func() *graph.Table {
 		t := &graph.Table{Name: as, Rows: rows, Cols: cols}
-		b.want(&t.Data, []string{tensor + ".weight"}, rows, cols)
+		b.wantCodes(&t.Data, &t.Int8, []string{tensor + ".weight"}, rows, cols)
 		return t
 	})
 }
@@ -54,7 +54,7 @@ func (b *build) linear(tensor, as string, out, in int) *graph.LinearWeights {
 // matrix is the layer stored as tensor.weight, without a bias.
 func (b *build) matrix(tensor, as string, out, in int) *graph.LinearWeights {
 	w := &graph.LinearWeights{Name: as, In: in, Out: out}
-	b.want(&w.Weight, []string{tensor + ".weight"}, out, in)
+	b.wantCodes(&w.Weight, &w.Int8, []string{tensor + ".weight"}, out, in)
 	return w
 }
 

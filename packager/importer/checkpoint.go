@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"skiff/formats/safetensors"
 	"skiff/formats/tensor"
 	"skiff/formats/torch"
+	"skiff/packager/graph"
 )
 
 // checkpoint is what holds the tensors of a model: files of safetensors or of
@@ -47,20 +49,82 @@ func fileOf(file checkpoint) string {
 	return found
 }
 
-// notesOf tells what is odd about a checkpoint.
-func notesOf(file checkpoint) []string {
+// quantised gives the codes of a tensor that is stored as such.
+func quantised(file checkpoint, name string) (torch.QTensor, bool) {
+	if t, ok := file.(*torch.File); ok {
+		return t.Quantised(name)
+	}
+	return torch.QTensor{}, false
+}
+
+// keepable reports whether the codes of a matrix can stay as they are: 8 bits, and one
+// scale for all or one for each row. Others are read as float32.
+func keepable(q torch.QTensor) bool {
+	return q.Codes.DType != tensor.I32 && len(q.Codes.Shape) == 2 && q.Axis <= 0
+}
+
+// int8Of copies the codes of a keepable tensor. Codes from 0 to 255 move down by 128, and
+// so do their zero points.
+func int8Of(q torch.QTensor) *graph.Int8 {
+	c := &graph.Int8{Codes: make([]int8, len(q.Codes.Data)), Scale: make([]float32, len(q.Scales))}
+	flip, down := byte(0), int64(0)
+	if q.Codes.DType == tensor.U8 {
+		flip, down = 0x80, 128
+	}
+	for i, x := range q.Codes.Data {
+		c.Codes[i] = int8(x ^ flip)
+	}
+	for i, s := range q.Scales {
+		c.Scale[i] = float32(s)
+	}
+	zeros := make([]int32, len(q.ZeroPoints))
+	for i, z := range q.ZeroPoints {
+		if zeros[i] = int32(z - down); zeros[i] != 0 {
+			c.Zero = zeros
+		}
+	}
+	return c
+}
+
+// notesOf tells what is odd about a checkpoint. Its tensors called widened are stored as
+// codes that were not kept.
+func notesOf(file checkpoint, widened []string) []string {
 	t, ok := file.(*torch.File)
 	if !ok {
 		return nil
 	}
-	quantised := 0
+	kept := -len(widened)
 	for _, name := range t.Names() {
 		if _, ok := t.Quantised(name); ok {
-			quantised++
+			kept++
 		}
 	}
-	if quantised == 0 {
-		return t.Notes()
+	var notes []string
+	if kept > 0 {
+		notes = append(notes, fmt.Sprintf("%d tensors are stored as int8: their codes are kept; activation scales are skiff's own", kept))
 	}
-	return append([]string{fmt.Sprintf("%d tensors are stored quantised and are read as float32", quantised)}, t.Notes()...)
+	if len(widened) > 0 {
+		notes = append(notes, fmt.Sprintf("%d tensors are stored quantised and are read as float32: %s", len(widened), abridged(widened)))
+	}
+	return append(notes, t.Notes()...)
+}
+
+// abridged names the first few of a list.
+func abridged(names []string) string {
+	const few = 3
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:few], ", ") + ", ..."
+}
+
+// notKept lists the tensors of a file on its own whose codes no model could keep.
+func notKept(file checkpoint) []string {
+	var names []string
+	for _, name := range file.Names() {
+		if q, ok := quantised(file, name); ok && !keepable(q) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

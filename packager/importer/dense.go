@@ -35,7 +35,7 @@ func readDense(ctx context.Context, f *folder, dir, as string, m *graph.Model) e
 	defer file.Close()
 	b := newBinder(file, path.Join(dir, safetensors.SingleName))
 	w := &graph.LinearWeights{Name: as + ".linear", In: d.in, Out: d.out}
-	b.want(&w.Weight, []string{"linear.weight"}, d.out, d.in)
+	b.wantCodes(&w.Weight, &w.Int8, []string{"linear.weight"}, d.out, d.in)
 	if d.bias {
 		b.want(&w.Bias, []string{"linear.bias"}, d.out)
 	}

@@ -23,18 +23,22 @@ func (b *build) span(x graph.ID, tensor string) {
 }
 
 // decoder ends a head with one column a word: by the word table where they are
-// tied, else by a table of its own.
+// tied, else by a table of its own. One that is stored as codes is no longer the
+// word table, whatever the configuration says.
 func (b *build) decoder(x graph.ID, tensor string, biases ...string) {
 	cols := b.m.Values[x].Cols
 	w := &graph.LinearWeights{Name: "head.decoder", In: cols, Out: b.num("vocab_size")}
 	if len(biases) > 0 {
 		b.want(&w.Bias, biases, w.Out)
 	}
-	if b.tied {
-		b.after(func() { w.Weight = b.word.Data })
+	if b.tied && !b.coded(tensor+".weight") {
+		b.after(func() { w.Weight, w.Int8 = b.word.Data, b.word.Int8 })
 		b.spare(tensor + ".")
 	} else {
-		b.want(&w.Weight, []string{tensor + ".weight"}, w.Out, cols)
+		b.wantCodes(&w.Weight, &w.Int8, []string{tensor + ".weight"}, w.Out, cols)
+		for _, name := range biases {
+			b.spare(name) // the same bias under another name
+		}
 	}
 	b.m.Answer = b.m.Linear(x, w, 0)
 }

@@ -177,7 +177,7 @@ func inspectPyTorch(ctx context.Context, path string) (*Description, error) {
 // inspectWeights describes tensors on their own; values that are not finite are
 // noted, since only a model says whether they matter.
 func inspectWeights(ctx context.Context, file checkpoint, path, kind string) (*Description, error) {
-	d := &Description{Path: path, Kind: kind, Weights: summary(describe(file)), Notes: notesOf(file)}
+	d := &Description{Path: path, Kind: kind, Weights: summary(describe(file)), Notes: notesOf(file, notKept(file))}
 	for _, name := range file.Names() {
 		if err := ctx.Err(); err != nil {
 			return nil, err

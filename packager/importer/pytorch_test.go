@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"skiff/formats/safetensors"
+	"skiff/formats/tensor"
 	"skiff/formats/torch"
 	"skiff/packager/graph"
 )
@@ -110,20 +111,101 @@ func TestPyTorchFixtures(t *testing.T) {
 	}
 }
 
-// TestQuantisedImport: a state dict with packed Linears imports as float32 and
-// says so.
+// TestQuantisedImport: the codes of a state dict with packed Linears are kept beside the
+// numbers they stand for, and Inspect says so.
 func TestQuantisedImport(t *testing.T) {
 	dir := shared(t, "fixtures", "bert-sequence-classification")
-	for _, name := range []string{"pytorch_model_qint8.bin", "pytorch_model_qint8_per_channel.bin"} {
-		for _, path := range []string{withWeights(t, dir, map[string]string{torch.SingleName: name}), filepath.Join(dir, name)} {
+	for name, perRow := range map[string]bool{"pytorch_model_qint8.bin": false, "pytorch_model_qint8_per_channel.bin": true} {
+		folder := withWeights(t, dir, map[string]string{torch.SingleName: name})
+		for _, path := range []string{folder, filepath.Join(dir, name)} {
 			d, err := Inspect(context.Background(), path)
 			if err != nil {
 				t.Error(err)
 				continue
 			}
-			if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "14 tensors are stored quantised and are read as float32") {
+			notes := strings.Join(d.Notes, "\n")
+			if !strings.Contains(notes, "14 tensors are stored as int8: their codes are kept; activation scales are skiff's own") || strings.Contains(notes, "read as float32") {
 				t.Errorf("%s: notes %q", path, notes)
 			}
+		}
+		m, kept := openModel(t, folder), 0
+		for _, op := range m.Ops {
+			switch o := op.(type) {
+			case *graph.Linear:
+				kept++
+				want := 1
+				if perRow {
+					want = o.W.Out
+				}
+				if o.W.Int8 == nil || len(o.W.Int8.Scale) != want {
+					t.Errorf("%s: %s: codes %v", name, o.W.Name, o.W.Int8)
+					continue
+				}
+				sameNumbers(t, o.W.Name, o.W.Int8, o.W.Weight, o.W.In)
+			case *graph.Embed:
+				for _, l := range o.Lookups {
+					if l.Table.Int8 != nil {
+						t.Errorf("%s: the float table %s has codes", name, l.Table.Name)
+					}
+				}
+			}
+		}
+		if kept != 14 {
+			t.Errorf("%s: %d linear layers", name, kept)
+		}
+	}
+}
+
+// sameNumbers compares codes with the float32 numbers of rows of cols beside them.
+func sameNumbers(t *testing.T, name string, c *graph.Int8, want []float32, cols int) {
+	t.Helper()
+	if len(c.Codes) != len(want) || c.Zero != nil && len(c.Zero) != len(c.Scale) {
+		t.Fatalf("%s: %d codes, %d scales and %d zero points for %d numbers", name, len(c.Codes), len(c.Scale), len(c.Zero), len(want))
+	}
+	for i, w := range want {
+		row, zero := i/cols%len(c.Scale), int32(0)
+		if c.Zero != nil {
+			zero = c.Zero[row]
+		}
+		if got := c.Scale[row] * float32(int32(c.Codes[i])-zero); got != w {
+			t.Fatalf("%s: element %d is %v as a code, %v as a number", name, i, got, w)
+		}
+	}
+}
+
+// TestKeptCodes: codes from 0 to 255 are moved, and their zero points with them; what is
+// no matrix with scales by row is read as float32.
+func TestKeptCodes(t *testing.T) {
+	codes := func(d tensor.DType, rows int, axis int, zeros ...int64) torch.QTensor {
+		data := []byte{0, 1, 127, 128, 129, 255}
+		return torch.QTensor{
+			Name: "w", Codes: tensor.View{DType: d, Shape: []int{rows, len(data) / rows}, Data: data},
+			Axis: axis, Scales: []float64{0.5, 0.1, 3}[:len(zeros)], ZeroPoints: zeros,
+		}
+	}
+	for name, q := range map[string]torch.QTensor{
+		"int8": codes(tensor.I8, 2, -1, 0), "int8, zero": codes(tensor.I8, 2, -1, -128), "uint8": codes(tensor.U8, 2, -1, 131),
+		"uint8 at 128": codes(tensor.U8, 2, -1, 128), "int8 rows": codes(tensor.I8, 2, 0, 0, 7), "uint8 rows": codes(tensor.U8, 3, 0, 255, 0, 128),
+	} {
+		if !keepable(q) {
+			t.Errorf("%s: not kept", name)
+			continue
+		}
+		want, err := q.Dequantised().Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := int8Of(q)
+		sameNumbers(t, name, c, want, q.Codes.Shape[1])
+		if centred := name == "int8" || name == "uint8 at 128"; (c.Zero == nil) != centred {
+			t.Errorf("%s: zero points %v", name, c.Zero)
+		}
+	}
+	columns, wide, vector := codes(tensor.I8, 3, 1, 0, 0), codes(tensor.I32, 2, -1, 0), codes(tensor.I8, 2, -1, 0)
+	vector.Codes.Shape = []int{6}
+	for i, q := range []torch.QTensor{columns, wide, vector} {
+		if keepable(q) {
+			t.Errorf("case %d: kept", i)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func readWeights(ctx context.Context, f *folder, sub string, cfg *config, m *gra
 	if err := b.load(ctx); err != nil {
 		return err
 	}
-	c.tensors, c.unused, c.notes = describe(file), b.unused, notesOf(file)
+	c.tensors, c.unused, c.notes = describe(file), b.unused, notesOf(file, b.widened)
 	return file.Each(func(name string, data []byte) error {
 		f.note(path.Join(sub, name), data)
 		return ctx.Err()
@@ -76,13 +76,15 @@ type binder struct {
 	bound    []binding
 	then     []func()
 	unused   []string
+	widened  []string // stored as codes, and read as float32
 	err      error
 }
 
 // binding is a tensor whose dtype and shape are right, and where its values go.
 type binding struct {
-	view tensor.View // without its Data
-	to   *[]float32
+	view  tensor.View // without its Data
+	to    *[]float32
+	codes **graph.Int8 // where the codes go, if the file has such; may be nil
 }
 
 func newBinder(file checkpoint, name string) *binder {
@@ -148,6 +150,11 @@ func (b *binder) model(cfg *config, m *graph.Model) error {
 // want asks for the tensor of the first of names that exists; its values will go
 // to to. Without a to it is only compared.
 func (b *binder) want(to *[]float32, names []string, shape ...int) {
+	b.wantCodes(to, nil, names, shape...)
+}
+
+// wantCodes is want for a matrix of which the codes are kept, where the file has such.
+func (b *binder) wantCodes(to *[]float32, codes **graph.Int8, names []string, shape ...int) {
 	if b.err != nil {
 		return
 	}
@@ -156,7 +163,7 @@ func (b *binder) want(to *[]float32, names []string, shape ...int) {
 			delete(b.left, v.Name)
 			b.err = b.fits(v, shape)
 			v.Data = nil // it may be a copy; load asks again
-			b.bound = append(b.bound, binding{v, to})
+			b.bound = append(b.bound, binding{v, to, codes})
 			return
 		}
 	}
@@ -249,11 +256,31 @@ func (b *binder) load(ctx context.Context) error {
 		if t.to != nil {
 			*t.to = data
 		}
+		b.keepCodes(t)
 	}
 	for _, f := range b.then {
 		f()
 	}
 	return nil
+}
+
+// keepCodes gives a matrix the codes that the file has of it.
+func (b *binder) keepCodes(t binding) {
+	q, ok := quantised(b.file, t.view.Name)
+	if !ok || t.to == nil {
+		return
+	}
+	if t.codes != nil && keepable(q) {
+		*t.codes = int8Of(q)
+		return
+	}
+	b.widened = append(b.widened, t.view.Name)
+}
+
+// coded reports whether there is a tensor that is stored as codes and that may be asked for.
+func (b *binder) coded(name string) bool {
+	_, ok := quantised(b.file, b.prefix+name)
+	return ok && b.exists(name)
 }
 
 // finite reports whether all of data is, or the index of the first that is not.
