@@ -5,18 +5,20 @@
 //
 //	onnx.Model + named inputs -> node by node, in order -> named outputs
 //
+//	tensor.go  arrays; half.go rounds to the narrow float types
+//	session.go which nodes a wanted tensor needs, in what order, and what may go
+//	eval.go    one node: its operator, its operands, its budget
+//	walk.go    shapes, broadcasting, and the walk over every position of an array
+//
+// and the operators by kind: elementwise.go, logic.go, matmul.go, einsum.go,
+// reduce.go, norm.go, move.go, gather.go, create.go, quant.go, contrib.go.
+//
 // It must not import packager/graph: it knows nothing of blocks.
 //
+// Floating-point values are held as float32. Elementwise arithmetic is done in
+// float64 and rounded once, which gives the float32 result of + - * / and sqrt;
+// sums are kept in float64. Results of half types are rounded to half precision.
+//
 // Shapes are the file's own. Every size is checked against a budget before
-// anything is allocated.
+// anything is allocated, and every amount of arithmetic against a multiple of it.
 package onnxref
-
-import "skiff/formats/tensor"
-
-// Tensor is an array of one element type; exactly one of the slices is in use.
-type Tensor struct {
-	DType tensor.DType
-	Shape []int
-	F     []float32 // F32, and F16, BF16 and F64 rounded to float32 (F16 results are rounded to half precision again)
-	I     []int64   // I8, U8, I16, I32, I64 and Bool (0 or 1)
-}

@@ -1,0 +1,236 @@
+package onnxref
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"skiff/formats/onnx"
+	"skiff/formats/tensor"
+)
+
+// workPerElement times the budget is how many multiplications and additions one
+// node may make.
+const workPerElement = 1 << 10
+
+// Eval computes one node of its inputs in; an input that is left out is nil. No
+// tensor with more than budget elements is made on the way, and no more than
+// 1,024 times as many multiplications. The results may share memory with in.
+//
+// The error names the node, its operator and the shapes of in.
+func Eval(n *onnx.Node, in []*Tensor, budget int) ([]*Tensor, error) {
+	c := &call{ctx: context.Background(), node: n, in: in, budget: budget, work: workPerElement * budget}
+	for i, t := range in {
+		if t == nil {
+			continue
+		}
+		if err := t.check(); err != nil {
+			return nil, at(n, fmt.Errorf("read input %d: %w", i, err))
+		}
+	}
+	outs, err := c.eval()
+	if err != nil {
+		return nil, at(n, fmt.Errorf("%w (inputs %s)", err, shapes(in)))
+	}
+	return outs, nil
+}
+
+// at says at which node err arose.
+func at(n *onnx.Node, err error) error {
+	op := n.Op
+	if n.Domain != "" {
+		op = n.Domain + "." + op
+	}
+	return fmt.Errorf("node %q (%s): %w", n.Name, op, err)
+}
+
+func shapes(in []*Tensor) string {
+	var s []string
+	for _, t := range in {
+		s = append(s, t.String())
+	}
+	return strings.Join(s, ", ")
+}
+
+// call is the evaluation of one node.
+type call struct {
+	ctx    context.Context
+	node   *onnx.Node
+	in     []*Tensor
+	table  *tensor.View // what Gather takes rows of, where in[0] is nil
+	budget int          // elements
+	work   int          // multiplications
+	float  bool         // Config.FloatActivations
+	outer  func(names []string) (map[string]*Tensor, error)
+}
+
+// operator is how one kind of node is computed.
+type operator struct {
+	least, most int // inputs; those from least on may be left out
+	run         func(c *call) ([]*Tensor, error)
+}
+
+// many is the most of an operator that takes any number of inputs.
+const many = 1 << 20
+
+// find is the operator of n.
+func find(n *onnx.Node) (operator, error) {
+	var op operator
+	switch n.Domain {
+	case "", "ai.onnx":
+		op = standard(n.Op)
+	case "com.microsoft":
+		op = contributed(n.Op)
+	}
+	if op.run == nil {
+		return op, fmt.Errorf("operator %s of domain %q (version %d) is not known", n.Op, n.Domain, n.Version)
+	}
+	if len(n.Inputs) < op.least || len(n.Inputs) > op.most {
+		return op, fmt.Errorf("%d inputs, want %d to %d", len(n.Inputs), op.least, op.most)
+	}
+	return op, nil
+}
+
+// standard is the operator of that name in ai.onnx, wherever it lives.
+func standard(name string) operator {
+	for _, kind := range []func(string) operator{arithmetic, unary, logical, creating, moving, gathering, multiplying, reducing, normalising, quantising} {
+		if op := kind(name); op.run != nil {
+			return op
+		}
+	}
+	return operator{}
+}
+
+func (c *call) eval() ([]*Tensor, error) {
+	op, err := find(c.node)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.in) < op.least || len(c.in) > op.most {
+		return nil, fmt.Errorf("%d operands, want %d to %d", len(c.in), op.least, op.most)
+	}
+	for i := range op.least {
+		if c.in[i] == nil && (i > 0 || c.table == nil) {
+			return nil, fmt.Errorf("input %d is left out", i)
+		}
+	}
+	return op.run(c)
+}
+
+// arg is input i, or nil where it is left out.
+func (c *call) arg(i int) *Tensor {
+	if i < len(c.in) {
+		return c.in[i]
+	}
+	return nil
+}
+
+// has says whether an attribute is there.
+func (c *call) has(name string) bool {
+	_, ok := c.node.Attrs[name]
+	return ok
+}
+
+// integer is an integer attribute.
+func (c *call) integer(name string, otherwise int) int {
+	if a, ok := c.node.Attrs[name]; ok {
+		return int(a.I)
+	}
+	return otherwise
+}
+
+// real is a float attribute.
+func (c *call) real(name string, otherwise float64) float64 {
+	if a, ok := c.node.Attrs[name]; ok {
+		return float64(a.F)
+	}
+	return otherwise
+}
+
+// text is a string attribute.
+func (c *call) text(name, otherwise string) string {
+	if a, ok := c.node.Attrs[name]; ok {
+		return a.S
+	}
+	return otherwise
+}
+
+// list is a list of integers that is an attribute in older operator sets and
+// input i in newer ones; false where it is neither.
+func (c *call) list(name string, i int) ([]int, bool, error) {
+	t := c.arg(i)
+	if t == nil {
+		a, ok := c.node.Attrs[name]
+		return toInts(a.Ints), ok, nil
+	}
+	if t.Float() || len(t.Shape) > 1 {
+		return nil, false, fmt.Errorf("%s is %v, want a list of integers", name, t)
+	}
+	return toInts(t.I), true, nil
+}
+
+// needed is a list that must be there.
+func (c *call) needed(name string, i int) ([]int, error) {
+	v, ok, err := c.list(name, i)
+	if err == nil && !ok {
+		err = fmt.Errorf("no %s", name)
+	}
+	return v, err
+}
+
+// number is input i, one integer.
+func (c *call) number(i int) (int, error) {
+	t := c.arg(i)
+	if t == nil || t.Float() || t.Len() != 1 {
+		return 0, fmt.Errorf("input %d is %v, want one integer", i, t)
+	}
+	return int(t.I[0]), nil
+}
+
+func toInts(v []int64) []int {
+	out := make([]int, len(v))
+	for i := range v {
+		out[i] = int(v[i])
+	}
+	return out
+}
+
+// one makes the result of an operator with one output.
+func one(t *Tensor, err error) ([]*Tensor, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []*Tensor{t}, nil
+}
+
+// size is the number of elements of shape, if the budget allows them.
+func (c *call) size(shape []int) (int, error) {
+	n, ok := tensor.Elements(shape, 1)
+	if !ok || n > c.budget {
+		return 0, fmt.Errorf("result of shape %v is over the budget of %d elements", shape, c.budget)
+	}
+	return n, nil
+}
+
+// make is a tensor of zeros, if the budget allows it.
+func (c *call) make(t tensor.DType, shape []int) (*Tensor, error) {
+	n, err := c.size(shape)
+	if err != nil {
+		return nil, err
+	}
+	out := &Tensor{DType: t, Shape: shape}
+	if isFloat(t) {
+		out.F = make([]float32, n)
+	} else {
+		out.I = make([]int64, n)
+	}
+	return out, nil
+}
+
+// labour checks that an amount of multiplications is within bounds.
+func (c *call) labour(sizes ...int) error {
+	if n, ok := tensor.Elements(sizes, 1); !ok || n > c.work {
+		return fmt.Errorf("%v multiplications are over the bound of %d", sizes, c.work)
+	}
+	return nil
+}
