@@ -86,3 +86,22 @@ func (w *workspace) pool(t testing.TB, p Pool, h int, lengths []int) testCase {
 	x := w.rows(tokens, h, stride)
 	return w.finish(t, k, err, tokens, len(lengths), x, uint32(stride), starts, w.dirty(len(lengths)*outStride), uint32(outStride))
 }
+
+// poolAfter is a pool whose sequences skip some rows, none, all, or more than there are.
+func (w *workspace) poolAfter(t testing.TB, p Pool, h int, lengths []int) testCase {
+	k, err := NewPoolAfter(p, h)
+	starts, tokens := w.starts(lengths)
+	skips := w.take(4 * len(lengths))
+	for s, n := range lengths {
+		w.putI32(skips, s, w.intn(n+3))
+	}
+	stride, outStride := 4*pad16(h)+64*w.intn(2), 4*pad16(h)+64*w.intn(2)
+	x := w.rows(tokens, h, stride)
+	return w.finish(t, k, err, tokens, len(lengths), x, uint32(stride), starts, w.dirty(len(lengths)*outStride), uint32(outStride), skips)
+}
+
+func (w *workspace) concat(t testing.TB, n, h, seqs int) testCase {
+	k, err := NewConcat(n, h)
+	x := w.rows(n*seqs, h, 4*pad16(h))
+	return w.finish(t, k, err, seqs, seqs, x, w.dirty(seqs*4*pad16(n*h)))
+}

@@ -41,6 +41,7 @@ const (
 	digestActivation = "0e468383"
 	digestTrigram    = "e6dd8c05"
 	digestAttend     = "f769ddd0"
+	digestConcat     = "f72aa386"
 )
 
 // linearDigests is the digest of a linear that ends with an activation; none for those
@@ -57,6 +58,14 @@ func poolDigests(p Pool) string {
 	return map[Pool]string{
 		PoolMean: "e9337856", PoolCLS: "b28a6f9c", PoolLast: "cc63ff0f", PoolMax: "9266e37b",
 		PoolWeighted: "f3f23b96", PoolMeanSqrt: "4063883a",
+	}[p]
+}
+
+// poolAfterDigests is the same of a pool that skips rows.
+func poolAfterDigests(p Pool) string {
+	return map[Pool]string{
+		PoolMean: "896a3862", PoolCLS: "e0ffd0f5", PoolLast: "5c82b384", PoolMax: "80e7c814",
+		PoolWeighted: "522c9ddf", PoolMeanSqrt: "de711690",
 	}[p]
 }
 
@@ -114,6 +123,10 @@ func parse(name string) (*Kernel, error) {
 		k, err = NewTrigram(p.int("h"))
 	case "pool":
 		k, err = NewPool(parsePool(p.next()), p.int("h"))
+	case "poolafter":
+		k, err = NewPoolAfter(parsePool(p.next()), p.int("h"))
+	case "concat":
+		k, err = NewConcat(p.int("n"), p.int("h"))
 	default:
 		return nil, fmt.Errorf("op %.20q", op)
 	}

@@ -165,6 +165,10 @@ func family(t testing.TB) []*Kernel {
 	for _, p := range pools {
 		add(NewPool(p, 384))
 	}
+	for _, p := range pools {
+		add(NewPoolAfter(p, 384))
+	}
+	add(NewConcat(3, 26))
 	return out
 }
 

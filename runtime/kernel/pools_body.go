@@ -7,13 +7,18 @@ type poolAsm struct {
 	*asm
 	pool               Pool
 	first, count, p, n intVar
+	skip               intVar // rows left out; its zero value where none ever are
 	acc                []vecVar
 	weight, divisor    vecVar
 }
 
-// poolBody is NewPool's kernel. Columns go in chunks of 16, the rows of a sequence within.
-func poolBody(pool Pool, h int) []byte {
-	a := newAsm(poolOutStride + 1)
+// poolBody is the kernel of NewPool, or of NewPoolAfter. Columns go in chunks of 16, the rows of a sequence within.
+func poolBody(pool Pool, h int, after bool) []byte {
+	args := poolOutStride + 1
+	if after {
+		args = poolSkips + 1
+	}
+	a := newAsm(args)
 	i := a.ints(8)
 	s, span, out, col := i[0], i[1], i[2], i[3]
 	p := &poolAsm{asm: a, pool: pool, first: i[4], count: i[5], p: i[6], n: i[7], acc: a.vecs(4), weight: a.V128(), divisor: a.V128()}
@@ -22,6 +27,9 @@ func poolBody(pool Pool, h int) []byte {
 		p.count.Set(span.Get().LoadI32(4).Sub(span.Get().LoadI32(0)))
 		p.count.Set(emit.SelectI32(p.count.Get().LtS(num(0)), num(0), p.count.Get()))
 		p.first.Set(span.Get().LoadI32(0).Mul(a.arg(poolXStride)).Add(a.arg(poolX)))
+		if after {
+			p.leaveOut(s)
+		}
 		if pool == PoolLast { // if there is none, it is not read
 			p.first.Set(p.first.Get().Add(p.count.Get().Sub(num(1)).Mul(a.arg(poolXStride))))
 		}
@@ -39,6 +47,28 @@ func poolBody(pool Pool, h int) []byte {
 	return a.Body()
 }
 
+// leaveOut moves first behind the rows of sequence s that are skipped, and takes them off the count.
+func (p *poolAsm) leaveOut(s intVar) {
+	p.skip = p.I32()
+	skip := p.arg(poolSkips).Add(s.Get().Shl(2)).LoadI32(0)
+	p.skip.Set(emit.SelectI32(skip.LtS(num(0)), num(0), skip))
+	none := num(0) // a first token that is not there is the text's own
+	if p.pool != PoolCLS {
+		none = p.count.Get()
+	}
+	p.skip.Set(emit.SelectI32(p.skip.Get().LtS(p.count.Get()), p.skip.Get(), none))
+	p.count.Set(p.count.Get().Sub(p.skip.Get()))
+	p.first.Set(p.first.Get().Add(p.skip.Get().Mul(p.arg(poolXStride))))
+}
+
+// skipped adds to a number of rows those that were left out, where there may be any.
+func (p *poolAsm) skipped(n emit.I32, times int) emit.I32 {
+	if p.skip == (intVar{}) {
+		return n
+	}
+	return n.Add(p.skip.Get().Mul(num(times)))
+}
+
 // setDivisor is what sums are divided by; of no rows, 1.
 func (p *poolAsm) setDivisor() {
 	count := emit.SelectI32(p.count.Get(), p.count.Get(), num(1))
@@ -46,7 +76,7 @@ func (p *poolAsm) setDivisor() {
 	case PoolMean:
 		p.divisor.Set(count.Float().Splat())
 	case PoolWeighted:
-		pairs := count.Float().Mul(count.Add(num(1)).Float())
+		pairs := count.Float().Mul(p.skipped(count.Add(num(1)), 2).Float())
 		p.divisor.Set(pairs.Mul(emit.ConstF32(0.5)).Splat())
 	case PoolMeanSqrt:
 		p.divisor.Set(count.Float().Sqrt().Splat())
@@ -74,7 +104,7 @@ func (p *poolAsm) gather() {
 	default:
 		p.each(p.n, num(0), p.count.Get(), 1, func() {
 			if p.pool == PoolWeighted {
-				p.weight.Set(p.n.Get().Add(num(1)).Float().Splat())
+				p.weight.Set(p.skipped(p.n.Get().Add(num(1)), 1).Float().Splat())
 			}
 			every(func(acc, x emit.V128) emit.V128 {
 				if p.pool == PoolWeighted {

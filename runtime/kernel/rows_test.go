@@ -40,7 +40,7 @@ func TestDenseRowKernels(t *testing.T) {
 	}
 }
 
-// TestSequenceKernels compares trigram and the pools.
+// TestSequenceKernels compares trigram, concat and the pools.
 func TestSequenceKernels(t *testing.T) {
 	ms := machines(t)
 	r := random{state: 7}
@@ -52,8 +52,10 @@ func TestSequenceKernels(t *testing.T) {
 			label := fmt.Sprintf("width %d, flavour %d", h, kind)
 			lengths := w().lengths(4, 9)
 			checkCase(t, ms, w().trigram(t, h, lengths), &r, label)
+			checkCase(t, ms, w().concat(t, 1+i%maxParts, h, 3), &r, label)
 			for _, p := range pools {
 				checkCase(t, ms, w().pool(t, p, h, lengths), &r, label)
+				checkCase(t, ms, w().poolAfter(t, p, h, lengths), &r, label)
 			}
 		}
 	}
