@@ -1,0 +1,118 @@
+package onnx
+
+import (
+	"maps"
+	"slices"
+)
+
+// scope is the names that may be read in a graph: its own, and those around it.
+type scope struct {
+	own      map[string]int // the node that makes it; -1 for inputs and constants
+	outer    *scope
+	captured map[string]bool // what was read of the scopes around it
+}
+
+// find reports whether name may be read, and notes where it comes from outside.
+func (s *scope) find(name string) bool {
+	if _, ok := s.own[name]; ok {
+		return true
+	}
+	if s.outer == nil || !s.outer.has(name) {
+		return false
+	}
+	s.captured[name] = true
+	return true
+}
+
+// has reports whether s or a scope around it has name.
+func (s *scope) has(name string) bool {
+	for ; s != nil; s = s.outer {
+		if _, ok := s.own[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// check compares the names of g, and puts its nodes in an order in which they can run.
+func (r *reader) check(g *Graph, outer *scope) error {
+	_, err := r.checkIn(g, outer)
+	return err
+}
+
+// checkIn is check; it gives what g reads of the scopes around it.
+func (r *reader) checkIn(g *Graph, outer *scope) (map[string]bool, error) {
+	s := &scope{own: make(map[string]int), outer: outer, captured: make(map[string]bool)}
+	if err := s.declare(g); err != nil {
+		return nil, err
+	}
+	for _, n := range g.Nodes {
+		for _, name := range n.Inputs {
+			if name != "" && !s.find(name) {
+				return nil, fault(n.Off, n.String(), "reads %q, which nothing makes", name)
+			}
+		}
+		if err := r.checkWithin(n, s); err != nil {
+			return nil, err
+		}
+	}
+	for _, out := range g.Outputs {
+		if out.Name == "" || !s.find(out.Name) {
+			return nil, fault(-1, "", "the graph's output %q is made by nothing", out.Name)
+		}
+	}
+	var err error
+	g.Nodes, err = s.sorted(g.Nodes)
+	return s.captured, err
+}
+
+// declare takes the names that g makes, each of which must be new.
+func (s *scope) declare(g *Graph) error {
+	for _, v := range g.Inputs {
+		if s.has(v.Name) {
+			return fault(-1, "", "the input %q is there already", v.Name)
+		}
+		s.own[v.Name] = -1
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.Consts)) {
+		if s.has(name) {
+			return fault(-1, "", "the constant %q is there already", name)
+		}
+		s.own[name] = -1
+	}
+	for i, n := range g.Nodes {
+		for _, name := range n.Outputs {
+			if name == "" {
+				continue
+			}
+			if s.has(name) {
+				return fault(n.Off, n.String(), "makes %q, which is there already", name)
+			}
+			s.own[name] = i
+		}
+	}
+	return nil
+}
+
+// checkWithin checks the graphs in n's attributes and notes what they read outside.
+func (r *reader) checkWithin(n *Node, s *scope) error {
+	all := make(map[string]bool)
+	for _, key := range slices.Sorted(maps.Keys(n.Attrs)) {
+		g := n.Attrs[key].G
+		if g == nil {
+			continue
+		}
+		captured, err := r.checkIn(g, s)
+		if err != nil {
+			return err
+		}
+		for name := range captured {
+			s.find(name) // may be from further out
+			all[name] = true
+		}
+	}
+	if len(all) > 0 {
+		n.Captures = slices.Sorted(maps.Keys(all))
+	}
+	return nil
+}
