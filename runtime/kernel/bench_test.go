@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// The linears of MiniLM, then the attention; run with -bench . -benchtime 1s.
+// The linears of MiniLM, without and with zero points, then the attention; run with
+// -bench . -benchtime 1s.
 
 func BenchmarkLinear(b *testing.B) {
 	for _, s := range []struct {
@@ -17,6 +18,10 @@ func BenchmarkLinear(b *testing.B) {
 				w := workspace{}
 				c := w.linear(b, linearShape{m, s.n, s.k}, s.outliers, s.act)
 				benchmark(b, c, m*s.n*s.k)
+			})
+			b.Run(fmt.Sprintf("%dx%d_%s_%drows_zero", s.k, s.n, s.act, m), func(b *testing.B) {
+				w := workspace{}
+				benchmark(b, w.linearZero(b, linearShape{m, s.n, s.k}, s.outliers, s.act), m*s.n*s.k)
 			})
 		}
 	}

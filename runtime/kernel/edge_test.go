@@ -213,7 +213,11 @@ func FuzzLinear(f *testing.F) {
 	f.Fuzz(func(t *testing.T, state uint64, m, n, k, outliers, kind uint8) {
 		w := workspace{random: random{state: state}, kind: flavour(kind) % flavours}
 		s := linearShape{1 + int(m%40), 1 + int(n%130), 1 + int(k)}
-		c := w.linear(t, s, int(outliers%(maxOutliers+1)), linearActs[state%uint64(len(linearActs))])
+		o, act := int(outliers%(maxOutliers+1)), linearActs[state%uint64(len(linearActs))]
+		c := w.linear(t, s, o, act)
+		if state>>8&1 == 1 {
+			c = w.linearZero(t, s, o, act)
+		}
 		checkCase(t, ms, c, &w.random, "fuzz")
 	})
 }

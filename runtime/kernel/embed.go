@@ -88,7 +88,12 @@ func runEmbed(mem []byte, lo, hi int, args []uint32, h int, eps float32) {
 
 // tableRow is the row of codes, and its scale, that entry r of an index names.
 func tableRow(mem []byte, r, width int, index, codes, scales, count uint32) ([]int8, float32) {
-	id := min(uint32(view[int32](mem, int(index)+4*r, 1)[0]), count-1)
-	row := view[int8](mem, int(codes)+int(id)*width, width)
-	return row, view[float32](mem, int(scales)+4*int(id), 1)[0]
+	id := tableEntry(mem, r, index, count)
+	row := view[int8](mem, int(codes)+id*width, width)
+	return row, view[float32](mem, int(scales)+4*id, 1)[0]
+}
+
+// tableEntry is the row of a table that entry r of an index names.
+func tableEntry(mem []byte, r int, index, count uint32) int {
+	return int(min(uint32(view[int32](mem, int(index)+4*r, 1)[0]), count-1))
 }

@@ -11,7 +11,8 @@
 // norm, trigram MobileBERT's embedding, attend attention with windows, biases, rotation
 // or distances, norm and nonorm and add the parts of addnorm, glu a gated activation,
 // activation one alone, pool every other pooling. A linear may end with any activation
-// that keeps zero zero.
+// that keeps zero zero. Codes with zero points, as some model files bring them, have a
+// linear and a lookup of their own.
 //
 // # Memory
 //
@@ -39,6 +40,7 @@
 //	absolute maximum of a row below 2^-100   codes 0, scale 0
 //	absolute maximum                         over sign-cleared bits, compared as int32
 //	weight code -128                         multiplied as -128
+//	zero point of a column or table row      any int32: the difference from it is mod 2^32
 //	exp(x), x < -87                          +0: no denormals
 //	exp(x), x > 88                           exp(88)
 //	erf(x), |x| beyond its clamp             +1 or -1 exactly

@@ -19,6 +19,7 @@ const (
 	linOutW
 	linOut
 	linOutStride
+	linZero // of the form with zero points alone
 )
 
 // NewLinear returns y = act(x·Wᵀ + bias) with int8 weights, one scale per output column,
@@ -38,29 +39,71 @@ const (
 // N16 are +0 when their weights, scale, bias and outW are zero. Lanes of out past N16
 // are not written.
 func NewLinear(outliers int, act Act) (*Kernel, error) {
-	if err := cmp.Or(checkRange("o", outliers, 0, maxOutliers), act.check(linearDigests)); err != nil {
+	return newLinear(linearForm{outliers: outliers, act: act})
+}
+
+// NewLinearZero is NewLinear for weights with a zero point per output column: the weight
+// that code w stands for is (w - zero[n])·wscale[n].
+//
+//	rowsum = sum code[k]                                    exact int32
+//	v      = float32(acc - zero[n]·rowsum)·(scale·wscale[n])
+//
+// The difference is taken mod 2^32. It is exact, and then the sum of code[k]·(w[n][k] -
+// zero[n]), while ZeroFits holds. One argument follows NewLinear's: zero i32 [N16].
+func NewLinearZero(outliers int, act Act) (*Kernel, error) {
+	return newLinear(linearForm{outliers: outliers, act: act, zeros: true})
+}
+
+// ZeroFits says whether a linear of depth k is exact with this zero point: every one from
+// -128 to 127 is, at any depth.
+func ZeroFits(zero int32, k int) bool {
+	furthest := max(math.MaxInt8-int64(zero), int64(zero)-math.MinInt8)
+	return int64(k)*127*furthest <= math.MaxInt32
+}
+
+// linearForm is what a linear's name fixes.
+type linearForm struct {
+	outliers int
+	act      Act
+	zeros    bool // one zero point a column
+}
+
+func (f linearForm) name() string {
+	params := "o" + itoa(f.outliers) + "," + f.act.String()
+	if f.zeros {
+		return canonical("linear", linearZeroDigests(f.act), params+",zero")
+	}
+	return canonical("linear", linearDigests(f.act), params)
+}
+
+func newLinear(f linearForm) (*Kernel, error) {
+	if err := cmp.Or(checkRange("o", f.outliers, 0, maxOutliers), f.act.check(linearDigests)); err != nil {
 		return nil, err
 	}
 	perColumn := func(n int) func(call) uint64 {
 		return func(c call) uint64 { return 4 * uint64(n) * c.at(linN16) }
 	}
+	args := []Arg{
+		readArg("x", func(c call) uint64 { return c.tokens * c.at(linXStride) }), scalarArg("xStride"), scalarArg("K8"),
+		readArg("w", func(c call) uint64 { return c.at(linN16) * c.at(linK8) }), scalarArg("N16"),
+		readArg("wscale", perColumn(1)), readArg("bias", perColumn(1)),
+		readArg("outIdx", fixed(4*f.outliers)), readArg("outW", perColumn(f.outliers)),
+		writeArg("out", func(c call) uint64 { return c.tokens * c.at(linOutStride) }), scalarArg("outStride"),
+	}
+	if f.zeros {
+		args = append(args, readArg("zero", perColumn(1)))
+	}
 	return &Kernel{
-		name: canonical("linear", linearDigests(act), "o"+itoa(outliers)+","+act.String()),
-		args: []Arg{
-			readArg("x", func(c call) uint64 { return c.tokens * c.at(linXStride) }), scalarArg("xStride"), scalarArg("K8"),
-			readArg("w", func(c call) uint64 { return c.at(linN16) * c.at(linK8) }), scalarArg("N16"),
-			readArg("wscale", perColumn(1)), readArg("bias", perColumn(1)),
-			readArg("outIdx", fixed(4*outliers)), readArg("outW", perColumn(outliers)),
-			writeArg("out", func(c call) uint64 { return c.tokens * c.at(linOutStride) }), scalarArg("outStride"),
-		},
+		name:    f.name(),
+		args:    args,
 		domain:  Rows,
 		grain:   tileRows,
 		check:   checkLinear,
-		scratch: func(c call) uint64 { return uint64(planLinear(int(c.at(linK8)), int(c.at(linN16))).end) },
+		scratch: func(c call) uint64 { return uint64(f.plan(int(c.at(linK8)), int(c.at(linN16))).end) },
 		cost:    func(c call) uint64 { return c.at(linK8) * c.at(linN16) },
-		body:    func() []byte { return linearBody(outliers, act) },
+		body:    func() []byte { return linearBody(f) },
 		run: func(mem []byte, lo, hi, scratch int, args []uint32) {
-			runLinear(mem, lo, hi, scratch, args, outliers, act)
+			runLinear(mem, lo, hi, scratch, args, f)
 		},
 	}, nil
 }
@@ -79,18 +122,29 @@ func checkLinear(c call) error {
 // linearPlan is the layout of a linear's scratch, in bytes from its start.
 type linearPlan struct {
 	row    int // f32 [K8]: a row without its outliers
-	scales int // f32 [6]: row scales of a block
+	scales int // f32 [6]: row scales of a block; then, for zero points, i32 [6]: row sums
 	acc    int // i32 [6][N16]: sums of a block
 	panel  int // i16 [K8/2][6][4][2]: codes of a block, each pair of depths four times
 	end    int
 }
 
-// planLinear is shared by the WebAssembly and the reference, which keeps its pairs of
+// rowSums is how far behind the row scales the row sums stand.
+const rowSums = 4 * tileRows
+
+// rowBytes is what a block keeps of its rows: scales and, for zero points, sums.
+func (f linearForm) rowBytes() int {
+	if f.zeros {
+		return 2 * rowSums
+	}
+	return rowSums
+}
+
+// plan is shared by the WebAssembly and the reference, which keeps its pairs of
 // rows (i64 [K8]) in panel.
-func planLinear(k8, n16 int) linearPlan {
+func (f linearForm) plan(k8, n16 int) linearPlan {
 	p := linearPlan{}
 	p.scales = 4 * k8
-	p.acc = pad(p.scales+4*tileRows, 64)
+	p.acc = pad(p.scales+f.rowBytes(), 64)
 	p.panel = p.acc + 4*tileRows*n16
 	p.end = p.panel + k8/2*panelStep
 	return p
@@ -111,18 +165,22 @@ type linearCall struct {
 	wscale, bias []float32
 	outIdx       []int32
 	outW         []float32
+	zero         []int32 // nil for none
 	act          Act
 }
 
-func runLinear(mem []byte, lo, hi, scratch int, args []uint32, outliers int, act Act) {
-	l := linearCall{mem: mem, args: args, act: act, k8: int(args[linK8]), n16: int(args[linN16])}
+func runLinear(mem []byte, lo, hi, scratch int, args []uint32, f linearForm) {
+	l := linearCall{mem: mem, args: args, act: f.act, k8: int(args[linK8]), n16: int(args[linN16])}
 	l.wscale = view[float32](mem, int(args[linWScale]), l.n16)
 	l.bias = view[float32](mem, int(args[linBias]), l.n16)
-	if outliers > 0 {
-		l.outIdx = view[int32](mem, int(args[linOutIdx]), outliers)
-		l.outW = view[float32](mem, int(args[linOutW]), outliers*l.n16)
+	if f.outliers > 0 {
+		l.outIdx = view[int32](mem, int(args[linOutIdx]), f.outliers)
+		l.outW = view[float32](mem, int(args[linOutW]), f.outliers*l.n16)
 	}
-	plan := planLinear(l.k8, l.n16)
+	if f.zeros {
+		l.zero = view[int32](mem, int(args[linZero]), l.n16)
+	}
+	plan := f.plan(l.k8, l.n16)
 	row := view[float32](mem, scratch+plan.row, l.k8)
 	pairs := view[int64](mem, scratch+plan.panel, l.k8)
 	for r := lo; r < hi; r += 2 {
@@ -173,14 +231,17 @@ const tinyBits = 27 << 23
 func (l *linearCall) multiply(r, n int, pairs []int64, scale [2]float32) {
 	panelBytes := l.k8 * tileCols
 	var acc [4]int64
+	var sums [2]int32
+	if l.zero != nil {
+		sums = sumPairs(pairs)
+	}
 	for col := 0; col < l.n16; col += len(acc) {
 		start := int(l.args[linW]) + col/tileCols*panelBytes
 		sumPanel(&acc, l.mem[start:start+panelBytes], pairs, col%tileCols*2)
 		for j, s := range acc {
-			low := int32(s)
-			l.finish(r, col+j, low, scale[0])
-			if n == 2 {
-				l.finish(r+1, col+j, int32((s-int64(low))>>32), scale[1])
+			rows := halves(s)
+			for i := range n {
+				l.finish(r+i, col+j, rows[i], sums[i], scale[i])
 			}
 		}
 	}
@@ -202,8 +263,26 @@ func sumPanel(acc *[4]int64, panel []byte, pairs []int64, off int) {
 	*acc = [4]int64{c0, c1, c2, c3}
 }
 
-// finish writes output n of row r from its exact sum.
-func (l *linearCall) finish(r, n int, acc int32, scale float32) {
+// halves are the two sums that one of pairs is.
+func halves(s int64) [2]int32 {
+	low := int32(s)
+	return [2]int32{low, int32((s - int64(low)) >> 32)}
+}
+
+// sumPairs are the sums of the codes of both rows.
+func sumPairs(pairs []int64) [2]int32 {
+	var s int64
+	for _, p := range pairs {
+		s += p
+	}
+	return halves(s)
+}
+
+// finish writes output n of row r from its exact sum and that of its codes.
+func (l *linearCall) finish(r, n int, acc, sum int32, scale float32) {
+	if l.zero != nil {
+		acc -= l.zero[n] * sum
+	}
 	v := float32(float32(acc) * float32(scale*l.wscale[n]))
 	if len(l.outIdx) > 0 {
 		x := l.x(r)

@@ -1,6 +1,10 @@
 package kernel
 
-import "skiff/runtime/emit"
+import (
+	"slices"
+
+	"skiff/runtime/emit"
+)
 
 // depthBlock is how many depths of a row panel are multiplied before the next column:
 // 48 bytes each, it stays in the first-level cache beside the weights' panel.
@@ -12,8 +16,7 @@ const accStep = 4 * tileRows * tileCols
 // linearAsm holds the locals of linearBody.
 type linearAsm struct {
 	*asm
-	outliers            int
-	act                 Act
+	linearForm
 	r, rows, m          intVar // first row and number of rows of the block, a row of it
 	rowBuf, scales, acc intVar // linearPlan's places
 	panel               intVar
@@ -22,13 +25,17 @@ type linearAsm struct {
 	tile                tileAsm
 }
 
-// linearBody is NewLinear's kernel: for each block of 6 rows, quantise into a row panel,
-// multiply tile by tile into sums, then finish row by row.
-func linearBody(outliers int, act Act) []byte {
-	a := newAsm(linOutStride + 1)
+// linearBody is NewLinear's and NewLinearZero's kernel: for each block of 6 rows, quantise
+// into a row panel, multiply tile by tile into sums, then finish row by row.
+func linearBody(f linearForm) []byte {
+	args := linOutStride + 1
+	if f.zeros {
+		args = linZero + 1
+	}
+	a := newAsm(args)
 	i := a.ints(14)
 	l := &linearAsm{
-		asm: a, outliers: outliers, act: act, r: i[0], rows: i[1], m: i[2], rowBuf: i[3], scales: i[4], acc: i[5],
+		asm: a, linearForm: f, r: i[0], rows: i[1], m: i[2], rowBuf: i[3], scales: i[4], acc: i[5],
 		panel: i[6], x: i[7], p: i[8], q: i[9], n: i[10], t: i[11], k0: i[12], depth: i[13], tile: newTile(a),
 	}
 	l.layOut()
@@ -42,12 +49,12 @@ func linearBody(outliers int, act Act) []byte {
 	return a.Body()
 }
 
-// layOut computes planLinear.
+// layOut computes the form's plan.
 func (l *linearAsm) layOut() {
 	l.rowBuf.Set(l.scratch.Get())
 	l.scales.Set(l.scratch.Get().Add(l.arg(linK8).Shl(2)))
 	// scratch is aligned to 64, so padding the address pads the offset.
-	l.acc.Set(l.scales.Get().Add(num(4*tileRows + 63)).And(num(-64)))
+	l.acc.Set(l.scales.Get().Add(num(l.rowBytes() + 63)).And(num(-64)))
 	l.panel.Set(l.acc.Get().Add(l.arg(linN16).Mul(num(4 * tileRows))))
 }
 
@@ -123,6 +130,7 @@ func (l *linearAsm) writeCodes(inv floatVar) {
 	c := l.constants(roundMagic)[0]
 	bits, most, least := l.hold(emit.AllI32(roundBits)), l.hold(emit.AllI16(127)), l.hold(emit.AllI16(-127))
 	scale, codes := l.hold(inv.Get().Splat()), l.V128()
+	count, store := l.sumCodes(codes)
 	l.p.Set(l.x.Get())
 	l.q.Set(l.panel.Get().Add(l.m.Get().Shl(4)))
 	l.n.Set(l.arg(linK8).ShrU(3))
@@ -133,12 +141,30 @@ func (l *linearAsm) writeCodes(inv floatVar) {
 		// The stack wants the lower half first, the bounds check the higher address.
 		codes.Set(round(16))
 		codes.Set(round(0).NarrowI32(codes.Get()).MinI16(most.Get()).MaxI16(least.Get()))
+		count()
 		for pair := 3; pair >= 0; pair-- {
 			l.StoreV128(l.q.Get(), pair*panelStep, codes.Get().LaneI32(byte(pair)).Splat())
 		}
 		l.bump(l.p, 32)
 		l.bump(l.q, 4*panelStep)
 	})
+	store()
+}
+
+// sumCodes adds up the codes of row m, 8 of them at each count, and stores the sum; without
+// zero points it does nothing.
+func (l *linearAsm) sumCodes(codes vecVar) (count, store func()) {
+	if !l.zeros {
+		return func() {}, func() {}
+	}
+	ones, sum := l.hold(emit.AllI16(1)), l.hold(emit.AllI32(0))
+	return func() { sum.Set(sum.Get().AddI32(codes.Get().Dot(ones.Get()))) }, func() {
+		total := sum.Get().LaneI32(0)
+		for lane := byte(1); lane < 4; lane++ {
+			total = total.Add(sum.Get().LaneI32(lane))
+		}
+		l.StoreI32(l.scales.Get().Add(l.m.Get().Shl(2)), rowSums, total)
+	}
 }
 
 // multiply sums the block: over blocks of depth, over columns, one tile.
@@ -196,6 +222,8 @@ type epilogue struct {
 	outX                   []vecVar // the row's outlier values
 	v                      vecVar
 	activate               func(v vecVar) emit.V128
+	zeroAt                 []intVar // one pointer, or none
+	rowSum                 vecVar   // the row's sum of codes
 }
 
 func newEpilogue(l *linearAsm) *epilogue {
@@ -205,6 +233,9 @@ func newEpilogue(l *linearAsm) *epilogue {
 		scale: l.V128(), outX: l.vecs(l.outliers), v: l.V128(),
 	}
 	e.activate = newAct(l.asm, l.act)
+	if l.zeros {
+		e.zeroAt, e.rowSum = l.ints(1), l.V128()
+	}
 	return e
 }
 
@@ -220,13 +251,20 @@ func (e *epilogue) start() {
 	e.wscale.Set(e.arg(linWScale))
 	e.bias.Set(e.arg(linBias))
 	e.out.Set(e.arg(linOut).Add(e.r.Get().Add(e.m.Get()).Mul(e.arg(linOutStride))))
+	for _, zero := range e.zeroAt {
+		zero.Set(e.arg(linZero))
+		e.rowSum.Set(e.scales.Get().Add(e.m.Get().Shl(2)).LoadI32(rowSums).Splat())
+	}
 }
 
 // columns16 finishes 16 columns and moves on: two tiles' rows of sums.
 func (e *epilogue) columns16() {
 	for v := 3; v >= 0; v-- {
-		sum := e.acc.Get().LoadV128(v/2*accStep + v%2*16).Float()
-		x := sum.MulF32(e.scale.Get().MulF32(e.wscale.Get().LoadV128(16 * v)))
+		sum := e.acc.Get().LoadV128(v/2*accStep + v%2*16)
+		for _, zero := range e.zeroAt {
+			sum = sum.SubI32(zero.Get().LoadV128(16 * v).MulI32(e.rowSum.Get()))
+		}
+		x := sum.Float().MulF32(e.scale.Get().MulF32(e.wscale.Get().LoadV128(16 * v)))
 		for o := range e.outliers {
 			x = x.AddF32(e.outX[o].Get().MulF32(e.outW[o].Get().LoadV128(16 * v)))
 		}
@@ -234,7 +272,7 @@ func (e *epilogue) columns16() {
 		e.StoreV128(e.out.Get(), 16*v, e.activate(e.v))
 	}
 	e.bump(e.acc, 2*accStep)
-	for _, p := range append([]intVar{e.wscale, e.bias, e.out}, e.outW...) {
+	for _, p := range slices.Concat([]intVar{e.wscale, e.bias, e.out}, e.outW, e.zeroAt) {
 		e.bump(p, 64)
 	}
 }

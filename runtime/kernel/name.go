@@ -34,6 +34,7 @@ const (
 	digestL2Norm    = "098fb790"
 
 	digestLookup     = "51c0e6d6"
+	digestLookupZero = "8fe40dd0"
 	digestNorm       = "e2d94e9f"
 	digestNoNorm     = "3e63bc83"
 	digestAdd        = "210c551a"
@@ -50,6 +51,13 @@ func linearDigests(a Act) string {
 	return map[Act]string{
 		ActNone: digestLinear, ActGELU: digestLinear,
 		ActReLU: "563be76a", ActGELUTanh: "348bbe46", ActSiLU: "b5aea51e", ActTanh: "44c75946",
+	}[a]
+}
+
+// linearZeroDigests is the same for a linear with zero points.
+func linearZeroDigests(a Act) string {
+	return map[Act]string{
+		ActNone: "d6b53fab", ActGELU: "3942fa65", ActReLU: "38e23c37", ActGELUTanh: "b3d1803e", ActSiLU: "44cdd02d", ActTanh: "e7b6323a",
 	}[a]
 }
 
@@ -96,7 +104,7 @@ func parse(name string) (*Kernel, error) {
 	case "embed":
 		k, err = NewEmbed(p.int("h"), p.float("eps"))
 	case "linear":
-		k, err = NewLinear(p.int("o"), parseAct(p.next()))
+		k, err = newLinear(linearForm{outliers: p.int("o"), act: parseAct(p.next()), zeros: p.flag("zero")})
 	case "attention":
 		k, err = NewAttention(p.int("a"), p.int("d"), p.float("s"))
 	case "addnorm":
@@ -108,7 +116,7 @@ func parse(name string) (*Kernel, error) {
 	case "attend":
 		k, err = NewAttend(p.int("a"), p.int("d"), p.float("s"), p.attendOptions())
 	case "lookup":
-		k, err = NewLookup(p.int("n"), p.int("h"))
+		k, err = newLookup(p.int("n"), p.int("h"), p.flag("zero"))
 	case "norm":
 		k, err = NewNorm(p.int("h"), p.float("eps"))
 	case "nonorm":

@@ -71,6 +71,9 @@ func TestDigests(t *testing.T) {
 			}
 			return out
 		}},
+		{"lookup with zero points", digestLookupZero, func(w workspace) []testCase {
+			return []testCase{w.lookupZero(t, 1, 9, 48), w.lookupZero(t, 2, 5, 33), w.lookupZero(t, 3, 5, 33)}
+		}},
 		{"attend", digestAttend, func(w workspace) []testCase { return attendDigestCases(t, w) }},
 		{"trigram", digestTrigram, func(w workspace) []testCase {
 			return []testCase{w.trigram(t, 48, []int{3, 0, 20}), w.trigram(t, 33, []int{1})}
@@ -94,6 +97,18 @@ func TestDigestsOfParameters(t *testing.T) {
 		})
 		if got != linearDigests(act) {
 			t.Errorf("linear %s: the reference's digest is %s, its name says %s", act, got, linearDigests(act))
+		}
+	}
+	for _, act := range linearActs {
+		got := digestCases(func(w workspace) []testCase {
+			var out []testCase
+			for o := range maxOutliers + 1 {
+				out = append(out, w.linearZero(t, linearShape{7, 33 + o, 40 + 7*o}, o, act))
+			}
+			return out
+		})
+		if got != linearZeroDigests(act) {
+			t.Errorf("linear %s with zero points: the reference's digest is %s, its name says %s", act, got, linearZeroDigests(act))
 		}
 	}
 	for _, p := range pools {
@@ -169,6 +184,14 @@ func family(t testing.TB) []*Kernel {
 		add(NewPoolAfter(p, 384))
 	}
 	add(NewConcat(3, 26))
+	for o := range maxOutliers + 1 {
+		for _, act := range linearActs {
+			add(NewLinearZero(o, act))
+		}
+	}
+	for n := 1; n <= maxTables; n++ {
+		add(NewLookupZero(n, 384))
+	}
 	return out
 }
 
@@ -190,7 +213,8 @@ func TestParseRefuses(t *testing.T) {
 	for _, name := range []string{
 		"", "linear", "conv.v1.00000000/h1",
 		linear, linear + "/", linear + "/o1", linear + "/o5,none", linear + "/o01,none", linear + "/o1,relu",
-		linear + "/o1,none,", linear + "/o1,none,x", linear + "/o+1,none", " " + linear + "/o1,none",
+		linear + "/o1,none,", linear + "/o1,none,x", linear + "/o1,none,zero", "linear.v1." + linearZeroDigests(ActNone) + "/o1,none",
+		"linear.v1." + linearZeroDigests(ActNone) + "/o1,zero,none", "lookup.v1." + digestLookup + "/n1,h16,zero", linear + "/o+1,none", " " + linear + "/o1,none",
 		"linear.v2." + digestLinear + "/o1,none", "linear.v1.ffffffff/o1,none",
 		addnorm + "/h0,eps2b8cbccc", addnorm + "/h16385,eps2b8cbccc", addnorm + "/h16,eps2B8CBCCC",
 		addnorm + "/h16,eps00000000", addnorm + "/h16,eps7fc00000", addnorm + "/h16,eps80000001",

@@ -95,9 +95,11 @@ func addNormBody(h int, eps float32) []byte {
 type tableAsm struct {
 	codes intVar
 	scale vecVar
+	zero  []vecVar // one, or none
 }
 
-// lookup points t at the entry that index[r] names, the last one if it is past the table.
+// lookup points t at the entry that index[r] names, the last one if it is past the table;
+// its number is then in n.
 func (a *normAsm) lookup(t tableAsm, r intVar, index, codes, scales, count int) {
 	last := func() emit.I32 { return a.arg(count).Sub(num(1)) }
 	a.n.Set(a.arg(index).Add(r.Get().Shl(2)).LoadI32(0))
@@ -110,9 +112,14 @@ func (a *normAsm) lookup(t tableAsm, r intVar, index, codes, scales, count int) 
 func (t tableAsm) row4(v int) emit.V128 {
 	codes := t.codes.Get().LoadI8x8(v &^ 1 * 4)
 	if v&1 == 1 {
-		return codes.HighI16().Float().MulF32(t.scale.Get())
+		codes = codes.HighI16()
+	} else {
+		codes = codes.LowI16()
 	}
-	return codes.LowI16().Float().MulF32(t.scale.Get())
+	for _, zero := range t.zero {
+		codes = codes.SubI32(zero.Get())
+	}
+	return codes.Float().MulF32(t.scale.Get())
 }
 
 // embedBody is NewEmbed's kernel.
@@ -121,7 +128,7 @@ func embedBody(h int, eps float32) []byte {
 	r := a.I32()
 	var word, kind, place tableAsm
 	for _, t := range []*tableAsm{&word, &kind, &place} {
-		*t = tableAsm{a.I32(), a.V128()}
+		*t = tableAsm{codes: a.I32(), scale: a.V128()}
 	}
 	a.each(r, a.lo.Get(), a.hi.Get(), 1, func() {
 		a.lookup(word, r, embedIDs, embedWordCodes, embedWordScale, embedWords)

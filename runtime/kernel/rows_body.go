@@ -141,22 +141,35 @@ func (a *asm) clearLanes(p intVar, from, to int) {
 	}
 }
 
-// lookupBody is NewLookup's kernel.
-func lookupBody(n, h int) []byte {
-	a := newNormAsm(n*lookupTable+1, h, 1) // for its lookup alone
+// lookupBody is NewLookup's and NewLookupZero's kernel.
+func lookupBody(n, h int, zeros bool) []byte {
+	out := n * lookupTable
+	args := out + 1
+	if zeros {
+		args += n
+	}
+	a := newNormAsm(args, h, 1) // for its lookup alone
 	r := a.I32()
 	var tables []tableAsm
 	var codes []intVar
 	for range n {
-		tables = append(tables, tableAsm{a.I32(), a.V128()})
+		tables = append(tables, tableAsm{codes: a.I32(), scale: a.V128()})
 		codes = append(codes, tables[len(tables)-1].codes)
+	}
+	if zeros {
+		for i := range tables {
+			tables[i].zero = a.vecs(1)
+		}
 	}
 	a.each(r, a.lo.Get(), a.hi.Get(), 1, func() {
 		for i, t := range tables {
 			at := i * lookupTable
 			a.lookup(t, r, at+lookupIndex, at+lookupCodes, at+lookupScale, at+lookupRows)
+			for _, zero := range t.zero {
+				zero.Set(a.arg(out + 1 + i).Add(a.n.Get().Shl(2)).LoadI32(0).Splat())
+			}
 		}
-		a.out.Set(a.arg(n * lookupTable).Add(r.Get().Mul(num(4 * pad16(h)))))
+		a.out.Set(a.arg(out).Add(r.Get().Mul(num(4 * pad16(h)))))
 		a.n.Set(num(pad16(h) / 16))
 		a.times(a.n, func() {
 			for v := 3; v >= 0; v-- {
@@ -171,6 +184,10 @@ func lookupBody(n, h int) []byte {
 				a.bump(c, 16)
 			}
 		})
+		if zeros && h%16 != 0 { // zero points do not keep zero pads zero
+			a.bump(a.out, -64)
+			a.clearLanes(a.out, h%16, 16)
+		}
 	})
 	return a.Body()
 }

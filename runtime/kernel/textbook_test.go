@@ -20,6 +20,9 @@ func TestLinearTextbook(t *testing.T) {
 		s := linearShape{1 + w.intn(9), 1 + w.intn(50), 1 + w.intn(70)}
 		outliers, act := w.intn(maxOutliers+1), linearActs[i%len(linearActs)]
 		c := w.linear(t, s, outliers, act)
+		if i%2 == 1 {
+			c = w.linearZero(t, s, outliers, act)
+		}
 		after := reference(c, []int{0, s.m})
 		for r := range s.m {
 			for n := range s.n {
@@ -52,15 +55,18 @@ func textbookLinear(c testCase, s linearShape, outliers int, act Act, r, n int) 
 	if amax >= 0x1p-100 {
 		scale, inv = float32(amax)/127, 127/float32(amax)
 	}
-	var acc int64
+	var acc, zero int64
+	if len(c.args) > linZero {
+		zero = int64(int32(binary.LittleEndian.Uint32(c.mem[c.args[linZero]+uint32(4*n):])))
+	}
 	for k := range s.k {
 		if isOutlier[k] {
 			continue
 		}
 		code := math.RoundToEven(float64(f32(c.mem, xOff, k) * inv))
-		acc += int64(max(-127, min(127, code))) * int64(textbookWeight(c, s, n, k))
+		acc += int64(max(-127, min(127, code))) * (int64(textbookWeight(c, s, n, k)) - zero)
 	}
-	v := float32(float32(acc) * float32(scale*f32(c.mem, c.args[linWScale], n)))
+	v := float32(float32(int32(acc)) * float32(scale*f32(c.mem, c.args[linWScale], n)))
 	for o, col := range cols {
 		v += float32(f32(c.mem, xOff, col) * f32(c.mem, c.args[linOutW], o*pad16(s.n)+n))
 	}
