@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"skiff/formats/onnx"
 	"skiff/formats/tensor"
 )
 
@@ -335,7 +336,7 @@ func clip(c *call) ([]*Tensor, error) {
 	copy(out.I, t.I)
 	for i, name := range []string{"", "min", "max"} {
 		bound := c.arg(i)
-		if a, ok := c.node.Attrs[name]; i > 0 && bound == nil && ok {
+		if a, ok := c.attr(name, onnx.AttrFloat); i > 0 && bound == nil && ok {
 			bound = &Tensor{DType: t.DType, F: []float32{a.F}}
 		}
 		if i == 0 || bound == nil {

@@ -19,6 +19,7 @@ const workPerElement = 1 << 10
 //
 // The error names the node, its operator and the shapes of in.
 func Eval(n *onnx.Node, in []*Tensor, budget int) ([]*Tensor, error) {
+	budget = min(budget, 1<<40)
 	c := &call{ctx: context.Background(), node: n, in: in, budget: budget, work: workPerElement * budget}
 	for i, t := range in {
 		if t == nil {
@@ -37,11 +38,7 @@ func Eval(n *onnx.Node, in []*Tensor, budget int) ([]*Tensor, error) {
 
 // at says at which node err arose.
 func at(n *onnx.Node, err error) error {
-	op := n.Op
-	if n.Domain != "" {
-		op = n.Domain + "." + op
-	}
-	return fmt.Errorf("node %q (%s): %w", n.Name, op, err)
+	return fmt.Errorf("%v: %w", n, err)
 }
 
 func shapes(in []*Tensor) string {
@@ -61,6 +58,7 @@ type call struct {
 	budget int          // elements
 	work   int          // multiplications
 	float  bool         // Config.FloatActivations
+	wrong  error        // an attribute of the wrong type
 	outer  func(names []string) (map[string]*Tensor, error)
 }
 
@@ -114,7 +112,11 @@ func (c *call) eval() ([]*Tensor, error) {
 			return nil, fmt.Errorf("input %d is left out", i)
 		}
 	}
-	return op.run(c)
+	outs, err := op.run(c)
+	if err == nil {
+		err = c.wrong
+	}
+	return outs, err
 }
 
 // arg is input i, or nil where it is left out.
@@ -125,15 +127,18 @@ func (c *call) arg(i int) *Tensor {
 	return nil
 }
 
-// has says whether an attribute is there.
-func (c *call) has(name string) bool {
-	_, ok := c.node.Attrs[name]
-	return ok
+// attr is an attribute, if it is there. One of the wrong kind makes eval fail.
+func (c *call) attr(name string, kind onnx.AttrKind) (onnx.Attr, bool) {
+	a, ok := c.node.Attrs[name]
+	if ok && a.Kind != kind && a.Kind != 0 && c.wrong == nil {
+		c.wrong = fmt.Errorf("attribute %q is of the wrong type", name)
+	}
+	return a, ok
 }
 
 // integer is an integer attribute.
 func (c *call) integer(name string, otherwise int) int {
-	if a, ok := c.node.Attrs[name]; ok {
+	if a, ok := c.attr(name, onnx.AttrInt); ok {
 		return int(a.I)
 	}
 	return otherwise
@@ -141,7 +146,7 @@ func (c *call) integer(name string, otherwise int) int {
 
 // real is a float attribute.
 func (c *call) real(name string, otherwise float64) float64 {
-	if a, ok := c.node.Attrs[name]; ok {
+	if a, ok := c.attr(name, onnx.AttrFloat); ok {
 		return float64(a.F)
 	}
 	return otherwise
@@ -149,7 +154,7 @@ func (c *call) real(name string, otherwise float64) float64 {
 
 // text is a string attribute.
 func (c *call) text(name, otherwise string) string {
-	if a, ok := c.node.Attrs[name]; ok {
+	if a, ok := c.attr(name, onnx.AttrString); ok {
 		return a.S
 	}
 	return otherwise
@@ -160,7 +165,7 @@ func (c *call) text(name, otherwise string) string {
 func (c *call) list(name string, i int) ([]int, bool, error) {
 	t := c.arg(i)
 	if t == nil {
-		a, ok := c.node.Attrs[name]
+		a, ok := c.attr(name, onnx.AttrInts)
 		return toInts(a.Ints), ok, nil
 	}
 	if t.Float() || len(t.Shape) > 1 {

@@ -31,13 +31,3 @@ func narrow(v float64, bits, low int, top float64) float64 {
 	}
 	return r
 }
-
-// rounded rounds every value in place to what type t holds, and returns t's tensor.
-func rounded(t tensor.DType, shape []int, values []float32) *Tensor {
-	if t == tensor.F16 || t == tensor.BF16 {
-		for i, v := range values {
-			values[i] = round(t, float64(v))
-		}
-	}
-	return &Tensor{DType: t, Shape: shape, F: values}
-}

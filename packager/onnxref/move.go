@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"skiff/formats/onnx"
 	"skiff/formats/tensor"
 )
 
@@ -139,8 +140,8 @@ func transpose(c *call) ([]*Tensor, error) {
 	for i := range order {
 		order[i] = len(order) - 1 - i
 	}
-	if c.has("perm") {
-		perm, err := axes(toInts(c.node.Attrs["perm"].Ints), len(order))
+	if a, ok := c.attr("perm", onnx.AttrInts); ok {
+		perm, err := axes(toInts(a.Ints), len(order))
 		if err != nil {
 			return nil, err
 		}

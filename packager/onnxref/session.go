@@ -43,6 +43,7 @@ func New(m *onnx.Model, cfg Config) (*Session, error) {
 	if cfg.Budget == 0 {
 		cfg.Budget = max(defaultBudget, 2*elements(m.Graph))
 	}
+	cfg.Budget = min(cfg.Budget, 1<<40)
 	s, err := newSession(m.Graph, cfg, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read graph of %s: %w", m.File, err)
@@ -285,8 +286,8 @@ func (r *run) drop(name string) {
 	}
 }
 
-// reads lists the tensors that n reads, each once for every time it is read:
-// its inputs, and what its subgraphs take from around them.
+// reads lists the tensors that n reads, one that it reads twice twice: its inputs,
+// and what its subgraphs take from around them.
 func reads(n *onnx.Node) []string {
 	var out []string
 	for _, in := range n.Inputs {
@@ -294,40 +295,7 @@ func reads(n *onnx.Node) []string {
 			out = append(out, in)
 		}
 	}
-	for _, g := range subgraphs(n) {
-		out = append(out, free(g)...)
-	}
-	return out
-}
-
-// free lists the tensors that g reads and does not make.
-func free(g *onnx.Graph) []string {
-	own := map[string]bool{}
-	for name := range g.Consts {
-		own[name] = true
-	}
-	for _, in := range g.Inputs {
-		own[in.Name] = true
-	}
-	var out []string
-	need := func(name string) {
-		if !own[name] {
-			own[name] = true
-			out = append(out, name)
-		}
-	}
-	for _, n := range g.Nodes {
-		for _, in := range reads(n) {
-			need(in)
-		}
-		for _, o := range n.Outputs {
-			own[o] = true
-		}
-	}
-	for _, o := range g.Outputs {
-		need(o.Name)
-	}
-	return out
+	return append(out, n.Captures...)
 }
 
 // subgraphs lists the graphs among n's attributes, by the attributes' names.
