@@ -83,6 +83,33 @@ func (f *File) Tensor(name string) (tensor.View, bool) {
 	return v, ok
 }
 
+// Stored is the tensor called name without its Data.
+func (f *File) Stored(name string) (tensor.View, bool) {
+	v, ok := f.tensors[name]
+	v.Data = nil
+	return v, ok
+}
+
+// Floats gives visit the elements of the tensor called name as View.Float32s converts
+// them, in order and as many at a time as x holds, which is at least one; at is the index
+// of the first. The file's bytes are released behind it, so that x is all its memory. The
+// first error ends it; a tensor that does not exist is one.
+func (f *File) Floats(name string, x []float32, visit func(at int, x []float32) error) error {
+	v, ok := f.tensors[name]
+	if !ok {
+		return fmt.Errorf("no tensor %q", name)
+	}
+	return tensor.Pieces(v.Len(), x, func(at int, x []float32) error {
+		p := v.Part(at, at+len(x))
+		defer f.parts.Release(p.Data)
+		return p.Fill(x)
+	}, visit)
+}
+
+// Release lets go of the memory that holds data, a part of one of the files; it comes
+// back from the file when it is next looked at.
+func (f *File) Release(data []byte) { f.parts.Release(data) }
+
 // Metadata is the header's "__metadata__", merged over all shards; nil where
 // there is none. The caller must not change it.
 func (f *File) Metadata() map[string]string { return f.meta }

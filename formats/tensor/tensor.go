@@ -149,18 +149,57 @@ func Elements(shape []int, size int) (int, bool) {
 // slice owned by the caller; F64 is rounded to nearest. The error of any other
 // type, or of a Data that is not Len elements long, names the tensor.
 func (v View) Float32s() ([]float32, error) {
+	if err := v.checkFloats(); err != nil {
+		return nil, err
+	}
+	out := make([]float32, v.Len())
+	fill(out, v.DType, v.Data)
+	return out, nil
+}
+
+// checkFloats reports what Float32s refuses.
+func (v View) checkFloats() error {
 	n, ok := Elements(v.Shape, v.DType.Size())
 	if !ok || len(v.Data) != n*v.DType.Size() {
-		return nil, fmt.Errorf("tensor %q: %d bytes for shape %v of %v", v.Name, len(v.Data), v.Shape, v.DType)
+		return fmt.Errorf("tensor %q: %d bytes for shape %v of %v", v.Name, len(v.Data), v.Shape, v.DType)
 	}
 	switch v.DType {
 	case F32, F16, BF16, F64:
-	default:
-		return nil, fmt.Errorf("tensor %q: %v values are not floating point (F32, F16, BF16 or F64 can be read)", v.Name, v.DType)
+		return nil
 	}
-	out := make([]float32, n)
-	fill(out, v.DType, v.Data)
-	return out, nil
+	return fmt.Errorf("tensor %q: %v values are not floating point (F32, F16, BF16 or F64 can be read)", v.Name, v.DType)
+}
+
+// Fill is Float32s into dst, which has Len elements.
+func (v View) Fill(dst []float32) error {
+	if err := v.checkFloats(); err != nil {
+		return err
+	}
+	fill(dst[:v.Len()], v.DType, v.Data)
+	return nil
+}
+
+// Part is the elements from lo to below hi, in the order of Data, as a vector.
+func (v View) Part(lo, hi int) View {
+	size := v.DType.Size()
+	v.Shape, v.Data = []int{hi - lo}, v.Data[lo*size:hi*size]
+	return v
+}
+
+// Pieces makes n elements in order, as many at a time as x holds, which is at least one:
+// fill sets x to those from at on, and visit looks at them before x is used again. It ends
+// at the first error.
+func Pieces(n int, x []float32, fill, visit func(at int, x []float32) error) error {
+	for at := 0; at < n; at += len(x) {
+		x = x[:min(len(x), n-at)]
+		if err := fill(at, x); err != nil {
+			return err
+		}
+		if err := visit(at, x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fill widens len(dst) elements of data into dst.

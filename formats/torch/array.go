@@ -93,26 +93,30 @@ func (a *array) view(name string) tensor.View {
 		return v
 	}
 	v.Data = make([]byte, n)
-	a.gather(v.Data)
+	a.gather(v.Data, 0)
 	return v
 }
 
-// gather copies the elements into the order of a View. There is at least one,
-// and at least one dimension.
-func (a *array) gather(dst []byte) {
+// gather fills dst with the elements from the one called first on, in the order of a
+// View. There is at least one, and at least one dimension.
+func (a *array) gather(dst []byte, first int) {
 	size, rank := a.dtype.Size(), len(a.shape)
 	inner, step := a.shape[rank-1], a.stride[rank-1]*size
-	index := make([]int, rank-1)
+	index := make([]int, rank)
+	for i := rank - 1; i >= 0; i-- {
+		index[i], first = first%a.shape[i], first/a.shape[i]
+	}
 	for len(dst) > 0 {
 		at := a.offset
 		for i, k := range index {
 			at += k * a.stride[i]
 		}
 		at *= size
-		for range inner {
+		for range min(inner-index[rank-1], len(dst)/size) {
 			copy(dst[:size], a.data[at:])
 			dst, at = dst[size:], at+step
 		}
+		index[rank-1] = 0
 		for i := rank - 2; i >= 0; i-- {
 			if index[i]++; index[i] < a.shape[i] {
 				break
@@ -196,21 +200,32 @@ func (a *array) integers() []int64 {
 // Dequantised is the tensor in float32, computed as PyTorch does it: scale and
 // difference are rounded to float32 and multiplied.
 func (q QTensor) Dequantised() tensor.View {
-	v := tensor.View{Name: q.Name, DType: tensor.F32, Shape: q.Codes.Shape, Data: make([]byte, 4*q.Codes.Len())}
-	inner, channels := v.Len(), 1
+	x := make([]float32, q.Codes.Len())
+	q.fill(x, 0)
+	v := tensor.View{Name: q.Name, DType: tensor.F32, Shape: q.Codes.Shape, Data: make([]byte, 4*len(x))}
+	for i, f := range x {
+		binary.LittleEndian.PutUint32(v.Data[4*i:], math.Float32bits(f))
+	}
+	return v
+}
+
+// fill sets dst to the numbers of the elements from the one called first on.
+func (q QTensor) fill(dst []float32, first int) {
+	inner, channels := max(q.Codes.Len(), 1), 1
 	if q.Axis >= 0 {
 		inner, channels = 1, q.Codes.Shape[q.Axis]
 		for _, d := range q.Codes.Shape[q.Axis+1:] {
 			inner *= d
 		}
 	}
-	for at, c := 0, 0; at < len(v.Data)/4; at, c = at+inner, (c+1)%channels {
+	for i := 0; i < len(dst); {
+		at := first + i
+		c, end := at/inner%channels, min(len(dst), i+inner-at%inner)
 		scale, zero := float32(q.Scales[c]), q.ZeroPoints[c]
-		for i := at; i < at+inner; i++ {
-			binary.LittleEndian.PutUint32(v.Data[4*i:], math.Float32bits(scale*float32(q.code(i)-zero)))
+		for ; i < end; i++ {
+			dst[i] = scale * float32(q.code(first+i)-zero)
 		}
 	}
-	return v
 }
 
 // code is one stored code.

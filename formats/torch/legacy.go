@@ -14,10 +14,13 @@ const (
 )
 
 // Parse reads a whole file held in data, which the File borrows.
-func Parse(data []byte) (*File, error) {
+func Parse(data []byte) (*File, error) { return parse(data, func([]byte) {}) }
+
+// parse is Parse that gives parts of data which were only compared to release.
+func parse(data []byte, release func([]byte)) (*File, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
-		return parseZip(data)
+		return parseZip(data, release)
 	case len(data) > 0 && data[0] == opProto:
 		return parseLegacy(data)
 	}

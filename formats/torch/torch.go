@@ -18,7 +18,8 @@
 // the packed Linears of quantize_dynamic keep codes, scales and zero points
 // (QTensor); asked for as a tensor they are float32.
 //
-// Opening reads every byte once, for the checksums, and copies none of them.
+// Opening reads every byte of a zip file once, for the checksums, and copies none of
+// them; what was read is released again.
 // The package knows no architecture.
 package torch
 
@@ -102,6 +103,60 @@ func (f *File) Tensor(name string) (tensor.View, bool) {
 	return a.view(name), true
 }
 
+// Stored is the tensor called name as it is stored, without its Data: I8, U8 or I32 where
+// it is quantised.
+func (f *File) Stored(name string) (tensor.View, bool) {
+	a, ok := f.tensors[name]
+	if !ok {
+		return tensor.View{}, false
+	}
+	return tensor.View{Name: name, DType: a.dtype, Shape: a.shape}, true
+}
+
+// Floats gives visit the elements of the tensor called name as float32, in order, whatever
+// that is in the file, and as many at a time as x holds, which is at least one; at is the
+// index of the first. The file's bytes are released behind it. The first error ends it; a
+// tensor that does not exist, or is not floating point, is one.
+func (f *File) Floats(name string, x []float32, visit func(at int, x []float32) error) error {
+	a, ok := f.tensors[name]
+	if !ok {
+		return fmt.Errorf("no tensor %q", name)
+	}
+	n, _ := tensor.Elements(a.shape, 1)
+	switch {
+	case a.quant != nil:
+		q := a.qtensor(name)
+		defer f.parts.Release(a.data)
+		return tensor.Pieces(n, x, func(at int, x []float32) error { q.fill(x, at); return nil }, visit)
+	case a.contiguous():
+		v := a.view(name)
+		return tensor.Pieces(n, x, func(at int, x []float32) error {
+			p := v.Part(at, at+len(x))
+			defer f.parts.Release(p.Data)
+			return p.Fill(x)
+		}, visit)
+	}
+	defer f.parts.Release(a.data) // every piece may need any part of it
+	v := tensor.View{Name: name, DType: a.dtype, Shape: []int{0}}
+	var raw [4096]byte // some elements in their right order
+	return tensor.Pieces(n, x, func(at int, x []float32) error {
+		for size := a.dtype.Size(); len(x) > 0; x = x[v.Shape[0]:] {
+			v.Shape[0] = min(len(x), len(raw)/size)
+			v.Data = raw[:v.Shape[0]*size]
+			a.gather(v.Data, at)
+			if err := v.Fill(x); err != nil {
+				return err
+			}
+			at += v.Shape[0]
+		}
+		return nil
+	}, visit)
+}
+
+// Release lets go of the memory that holds data, a part of one of the files; it comes
+// back from the file when it is next looked at.
+func (f *File) Release(data []byte) { f.parts.Release(data) }
+
 // Notes says what is odd but not wrong: entries that hold no tensor, tensors
 // that are quantised.
 func (f *File) Notes() []string { return f.notes }
@@ -146,7 +201,7 @@ func open(l parts.Layout, from parts.Opener) (*File, error) {
 
 // take parses one file and takes over its tensors and its notes.
 func (f *File) take(p parts.Part) ([]string, error) {
-	one, err := Parse(p.Data)
+	one, err := parse(p.Data, p.Release)
 	if err != nil {
 		if bad := (*Error)(nil); errors.As(err, &bad) {
 			bad.File = p.Name

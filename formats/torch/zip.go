@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"skiff/formats/internal/parts"
 )
 
 // Sizes and signatures of the records of a zip file.
@@ -38,6 +40,7 @@ type entry struct {
 // does: a compressed one is refused, so nothing can grow when it is read.
 type archive struct {
 	data    []byte
+	release func([]byte) // of parts that were only compared
 	entries map[string]entry
 }
 
@@ -46,12 +49,12 @@ type directory struct{ begin, end, count uint64 }
 
 // openArchive reads the directory of a zip file and checks every entry: inside
 // the file, apart from the others, stored, and with the right checksum.
-func openArchive(data []byte) (*archive, error) {
+func openArchive(data []byte, release func([]byte)) (*archive, error) {
 	d, err := findDirectory(data)
 	if err != nil {
 		return nil, err
 	}
-	z := &archive{data: data, entries: make(map[string]entry, d.count)}
+	z := &archive{data: data, release: release, entries: make(map[string]entry, d.count)}
 	list := make([]entry, 0, d.count)
 	at := int(d.begin)
 	for range d.count {
@@ -208,10 +211,17 @@ func (z *archive) local(e *entry, start, size uint64) error {
 	e.start, e.begin = int(start), int(start+head)
 	e.end = e.begin + int(size)
 	// A writer may be told to leave checksums out and then writes 0.
-	if e.crc != 0 && crc32.ChecksumIEEE(z.data[e.begin:e.end]) != e.crc {
+	if e.crc != 0 && z.checksum(e) != e.crc {
 		return fault(shown(e.name), -1, "the checksum does not fit the data: the file is damaged")
 	}
 	return nil
+}
+
+// checksum is that of the entry's data.
+func (z *archive) checksum(e *entry) uint32 {
+	sum := uint32(0)
+	parts.Windows(z.data[e.begin:e.end], z.release, func(data []byte) { sum = crc32.Update(sum, crc32.IEEETable, data) })
+	return sum
 }
 
 // shown cuts a name for a message.
@@ -251,8 +261,8 @@ func (z *archive) prefix() (string, error) {
 }
 
 // parseZip reads a file of the zip format.
-func parseZip(data []byte) (*File, error) {
-	z, err := openArchive(data)
+func parseZip(data []byte, release func([]byte)) (*File, error) {
+	z, err := openArchive(data, release)
 	if err != nil {
 		return nil, err
 	}

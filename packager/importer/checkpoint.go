@@ -1,9 +1,13 @@
 package importer
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 
 	"skiff/formats/safetensors"
@@ -15,11 +19,35 @@ import (
 // checkpoint is what holds the tensors of a model: files of safetensors or of
 // PyTorch.
 type checkpoint interface {
-	Names() []string                                       // sorted
-	Tensor(name string) (tensor.View, bool)                // may be a copy, made at each call
-	Each(visit func(name string, data []byte) error) error // the files behind it
+	Names() []string                                                              // sorted
+	Stored(name string) (tensor.View, bool)                                       // without Data
+	Floats(name string, x []float32, visit func(at int, x []float32) error) error // as many at a time as x holds
+	Each(visit func(name string, data []byte) error) error                        // the files behind it
+	Release(data []byte)                                                          // of what is not needed for now
 	Close() error
 }
+
+// noteFiles adds the files behind a checkpoint in the part sub of a folder to those that were
+// used. Each is read once, a window at a time.
+func noteFiles(ctx context.Context, f *folder, sub string, file checkpoint) error {
+	return file.Each(func(name string, data []byte) error {
+		sum := sha256.New()
+		for rest := data; len(rest) > 0 && ctx.Err() == nil; {
+			n := min(len(rest), window)
+			sum.Write(rest[:n])
+			file.Release(rest[:n])
+			rest = rest[n:]
+		}
+		f.used = append(f.used, FileInfo{Name: path.Join(sub, name), Size: int64(len(data)), SHA256: hex.EncodeToString(sum.Sum(nil))})
+		return ctx.Err()
+	})
+}
+
+// How much is read of a file before it is released: bytes, and elements of a tensor.
+const (
+	window = 1 << 20
+	piece  = 1 << 16
+)
 
 // openCheckpoint opens a folder's safetensors files or, where there are none,
 // its PyTorch files. A folder with neither gives an error that is fs.ErrNotExist.

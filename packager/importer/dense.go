@@ -51,10 +51,7 @@ func readDense(ctx context.Context, f *folder, dir, as string, m *graph.Model) e
 		return err
 	}
 	m.Answer = m.Linear(m.Answer, w, d.act)
-	return file.Each(func(name string, data []byte) error {
-		f.note(path.Join(dir, name), data)
-		return nil
-	})
+	return noteFiles(ctx, f, dir, file)
 }
 
 // readDenseConfig checks the config.json of a Dense module.

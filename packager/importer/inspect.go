@@ -178,18 +178,18 @@ func inspectPyTorch(ctx context.Context, path string) (*Description, error) {
 // noted, since only a model says whether they matter.
 func inspectWeights(ctx context.Context, file checkpoint, path, kind string) (*Description, error) {
 	d := &Description{Path: path, Kind: kind, Weights: summary(describe(file)), Notes: notesOf(file, notKept(file))}
+	seen, x := errors.New("not finite"), make([]float32, piece)
 	for _, name := range file.Names() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		v, _ := file.Tensor(name)
-		data, err := v.Float32s()
-		if err != nil {
-			continue // not floating point
-		}
-		if at, ok := finite(data); !ok {
-			d.Notes = append(d.Notes, fmt.Sprintf("tensor %s: element %d is %v", name, at, data[at]))
-		}
+		_ = file.Floats(name, x, func(at int, x []float32) error { // any other error: not floating point
+			if i, ok := finite(x); !ok {
+				d.Notes = append(d.Notes, fmt.Sprintf("tensor %s: element %d is %v", name, at+i, x[i]))
+				return seen
+			}
+			return nil
+		})
 	}
 	return d, nil
 }

@@ -48,18 +48,15 @@ func readWeights(ctx context.Context, f *folder, sub string, cfg *config, m *gra
 		return err
 	}
 	c.tensors, c.unused, c.notes = describe(file), b.unused, notesOf(file, b.widened)
-	return file.Each(func(name string, data []byte) error {
-		f.note(path.Join(sub, name), data)
-		return ctx.Err()
-	})
+	return noteFiles(ctx, f, sub, file)
 }
 
 // describe lists the tensors of a file.
 func describe(file checkpoint) []TensorInfo {
 	list := make([]TensorInfo, 0, len(file.Names()))
 	for _, name := range file.Names() {
-		v, _ := file.Tensor(name)
-		list = append(list, TensorInfo{name, v.DType.String(), v.Shape, len(v.Data)})
+		v, _ := file.Stored(name)
+		list = append(list, TensorInfo{name, v.DType.String(), v.Shape, v.Len() * v.DType.Size()})
 	}
 	return list
 }
@@ -82,7 +79,8 @@ type binder struct {
 
 // binding is a tensor whose dtype and shape are right, and where its values go.
 type binding struct {
-	view  tensor.View // without its Data
+	name  string
+	size  int // elements
 	to    *[]float32
 	codes **graph.Int8 // where the codes go, if the file has such; may be nil
 }
@@ -159,11 +157,10 @@ func (b *binder) wantCodes(to *[]float32, codes **graph.Int8, names []string, sh
 		return
 	}
 	for _, name := range names {
-		if v, ok := b.file.Tensor(b.prefix + name); ok && b.left[v.Name] {
+		if v, ok := b.file.Stored(b.prefix + name); ok && b.left[v.Name] {
 			delete(b.left, v.Name)
 			b.err = b.fits(v, shape)
-			v.Data = nil // it may be a copy; load asks again
-			b.bound = append(b.bound, binding{v, to, codes})
+			b.bound = append(b.bound, binding{v.Name, v.Len(), to, codes})
 			return
 		}
 	}
@@ -197,8 +194,9 @@ func (b *binder) spare(name string) {
 
 // fits checks element type and shape.
 func (b *binder) fits(v tensor.View, want []int) error {
-	switch v.DType {
-	case tensor.F32, tensor.F16, tensor.BF16, tensor.F64:
+	_, coded := quantised(b.file, v.Name)
+	switch {
+	case coded, v.DType == tensor.F32, v.DType == tensor.F16, v.DType == tensor.BF16, v.DType == tensor.F64:
 	default:
 		return unsupported(b.fileName, v.Name, "F32, F16, BF16 and F64 weights can be imported", "the tensor is %v", v.DType)
 	}
@@ -238,23 +236,17 @@ func (b *binder) layerOf(stem, name string) (int, bool) {
 	return n, err == nil
 }
 
-// load converts every bound tensor. Its memory is at most four bytes a stored
-// element: shapes were compared with the file's bytes before.
+// load converts every bound tensor. Its memory is that of the result, four bytes a
+// stored element: shapes were compared with the file's bytes before, and what was read
+// of a file is released.
 func (b *binder) load(ctx context.Context) error {
+	x := make([]float32, piece)
 	for _, t := range b.bound {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		view, _ := b.file.Tensor(t.view.Name)
-		data, err := view.Float32s()
-		if err != nil {
-			return &Error{File: b.fileName, Err: err}
-		}
-		if at, ok := finite(data); !ok {
-			return invalid(b.fileName, t.view.Name, "the training went wrong; take another checkpoint", "element %d is %v", at, data[at])
-		}
-		if t.to != nil {
-			*t.to = data
+		if err := b.read(t, x); err != nil {
+			return err
 		}
 		b.keepCodes(t)
 	}
@@ -264,17 +256,40 @@ func (b *binder) load(ctx context.Context) error {
 	return nil
 }
 
+// read converts a tensor, by way of x, and puts it where it goes.
+func (b *binder) read(t binding, x []float32) error {
+	var data []float32
+	if t.to != nil {
+		data = make([]float32, t.size)
+		*t.to = data
+	}
+	err := b.file.Floats(t.name, x, func(at int, x []float32) error {
+		if i, ok := finite(x); !ok {
+			return invalid(b.fileName, t.name, "the training went wrong; take another checkpoint", "element %d is %v", at+i, x[i])
+		}
+		if data != nil {
+			copy(data[at:], x)
+		}
+		return nil
+	})
+	if own := (*Error)(nil); err != nil && !errors.As(err, &own) {
+		return &Error{File: b.fileName, Err: err}
+	}
+	return err
+}
+
 // keepCodes gives a matrix the codes that the file has of it.
 func (b *binder) keepCodes(t binding) {
-	q, ok := quantised(b.file, t.view.Name)
+	q, ok := quantised(b.file, t.name)
 	if !ok || t.to == nil {
 		return
 	}
 	if t.codes != nil && keepable(q) {
 		*t.codes = int8Of(q)
+		b.file.Release(q.Codes.Data)
 		return
 	}
-	b.widened = append(b.widened, t.view.Name)
+	b.widened = append(b.widened, t.name)
 }
 
 // coded reports whether there is a tensor that is stored as codes and that may be asked for.

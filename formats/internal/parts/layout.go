@@ -90,6 +90,13 @@ func (s Set) Each(visit func(name string, data []byte) error) error {
 	return nil
 }
 
+// Release lets go of the memory that holds data, a part of one of the files.
+func (s Set) Release(data []byte) {
+	for _, p := range s {
+		p.Release(data)
+	}
+}
+
 // Close gives the files back; their bytes must not be used afterwards.
 func (s Set) Close() error {
 	var errs []error

@@ -41,3 +41,7 @@ func mapFile(path string, max int64) ([]byte, func() error, error) {
 	}
 	return data, func() error { return unix.Munmap(data) }, nil
 }
+
+// release drops the pages of a mapping, from the start of one. It is advice: where the
+// system does not take it, nothing is lost.
+func release(data []byte) { _ = unix.Madvise(data, unix.MADV_DONTNEED) }

@@ -1,6 +1,7 @@
 // Package parts opens the files behind a model's weights, whatever their
 // format: one file, or the shards that an index names. Files of a folder of the
-// operating system are mapped, where the system can, and never read whole.
+// operating system are mapped, where the system can, and never read whole; what was
+// looked at can be released, so that it does not count as this process's memory.
 //
 //	Dir or FS -> Opener -> Part{Name, Data}
 //	bytes of an index -> Index: tensor name -> shard -> Merge, Complete
@@ -13,9 +14,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"skiff/formats/strictjson"
 )
@@ -51,9 +54,39 @@ func fault(file, format string, args ...any) error {
 
 // Part is one file: its bytes, valid until Close.
 type Part struct {
-	Name  string
-	Data  []byte
-	Close func() error
+	Name   string
+	Data   []byte
+	Close  func() error
+	mapped bool
+}
+
+// Release lets go of the memory that holds data, a part of p.Data that is not needed for
+// now. Where the file is mapped, the system reads it again when it is next looked at;
+// elsewhere nothing happens. Any goroutine may call it at any time before Close.
+func (p Part) Release(data []byte) {
+	if !p.mapped || len(data) == 0 {
+		return
+	}
+	first, at := uintptr(unsafe.Pointer(unsafe.SliceData(p.Data))), uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	if at < first || at-first >= uintptr(len(p.Data)) {
+		return // of another file
+	}
+	page, lo := os.Getpagesize(), int(at-first)
+	release(p.Data[lo&^(page-1) : min(lo+len(data), len(p.Data))])
+}
+
+// Window is how much of a large file is worth looking at before it is released.
+const Window = 1 << 20
+
+// Windows gives visit the bytes of data in order, and then release: the Release of what
+// data is a part of.
+func Windows(data []byte, release, visit func([]byte)) {
+	for len(data) > 0 {
+		n := min(len(data), Window)
+		visit(data[:n])
+		release(data[:n])
+		data = data[n:]
+	}
 }
 
 // Opener gives the bytes of a file of one folder. A missing file is
@@ -64,7 +97,7 @@ type Opener func(name string, max int64) (Part, error)
 func Dir(dir string) Opener {
 	return func(name string, max int64) (Part, error) {
 		data, closer, err := mapFile(filepath.Join(dir, name), max)
-		return Part{name, data, closer}, err
+		return Part{name, data, closer, true}, err
 	}
 }
 
@@ -79,7 +112,7 @@ func FS(fsys fs.FS) Opener {
 			return Part{}, err
 		}
 		data, err := fs.ReadFile(fsys, name)
-		return Part{name, data, func() error { return nil }}, err
+		return Part{name, data, func() error { return nil }, false}, err
 	}
 }
 

@@ -47,6 +47,32 @@ func TestOpeners(t *testing.T) {
 	}
 }
 
+// TestRelease: what was released is there when it is looked at again, to the last byte;
+// bytes of no file and of another one are left alone.
+func TestRelease(t *testing.T) {
+	dir, text := t.TempDir(), strings.Repeat("0123456789abcdef", 5<<10)+"end"
+	if err := os.WriteFile(filepath.Join(dir, "a.bin"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for kind, open := range map[string]Opener{"dir": Dir(dir), "fs": FS(os.DirFS(dir))} {
+		p, err := open("a.bin", 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		Windows(p.Data[5:], p.Release, func(data []byte) { got = append(got, data...) })
+		Set{p}.Release(p.Data[len(p.Data)-1:])
+		p.Release(got)
+		p.Release(nil)
+		if string(got) != text[5:] || string(p.Data) != text {
+			t.Errorf("%s: other bytes", kind)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestParseIndex(t *testing.T) {
 	x, err := ParseIndex("i.json", []byte(`{"metadata":{},"weight_map":{"c":"2.bin","a":"1.bin","b":"2.bin"}}`), ".bin")
 	if err != nil || strings.Join(x.Shards, " ") != "1.bin 2.bin" || x.Want["c"] != "2.bin" {
