@@ -29,7 +29,11 @@ type Model8 struct {
 	QKV map[*graph.Attention]*Linear8
 
 	tied map[*graph.LinearWeights]*graph.Table
+	kept map[*graph.Int8]bool
 }
+
+// Kept is how many tensors of the source have the codes of their file.
+func (q *Model8) Kept() int { return len(q.kept) }
 
 // Inputs maps the name of a linear layer to the columns kept in float32 there.
 type Inputs map[string][]int32
@@ -78,7 +82,7 @@ func Quantise(m *graph.Model, outliers Inputs) (*Model8, error) {
 	q := &Model8{
 		Source: m, Ops: m.Needed(m.Answer), Tables: map[*graph.Table]Matrix{},
 		Linears: map[*graph.LinearWeights]*Linear8{}, QKV: map[*graph.Attention]*Linear8{},
-		tied: tiedTo(m),
+		tied: tiedTo(m), kept: map[*graph.Int8]bool{},
 	}
 	fused, err := q.fuse(outliers)
 	if err != nil {
@@ -106,29 +110,51 @@ func (q *Model8) tables(o *graph.Embed) error {
 		if _, done := q.Tables[t]; done {
 			continue
 		}
-		table, err := Table(t.Data, t.Rows, t.Cols)
+		table, err := q.matrix(t.Name, t.Data, t.Int8, t.Rows, t.Cols, nil)
 		if err != nil {
-			return fmt.Errorf("%s: %w", t.Name, err)
+			return err
 		}
 		q.Tables[t] = table
 	}
 	return nil
 }
 
+// matrix is the int8 form of a tensor [n][k]: its file's codes, or codes made here.
+func (q *Model8) matrix(name string, weight []float32, codes *graph.Int8, n, k int, outliers []int32) (m Matrix, err error) {
+	if codes != nil {
+		q.kept[codes] = true
+		m, err = Keep(codes, weight, n, k, outliers)
+	} else {
+		m, err = Linear(weight, n, k, outliers)
+	}
+	if err != nil {
+		return Matrix{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
+}
+
 func (q *Model8) linear(w *graph.LinearWeights, outliers Inputs) error {
 	if q.Linears[w] != nil {
 		return nil
 	}
-	t := q.tied[w]
-	if t != nil {
-		outliers = nil // they would make other codes than the table's
-	}
-	made, err := quantise(w, outliers[w.Name])
-	if err == nil && t != nil {
+	made := &Linear8{Name: w.Name, Bias: biasOf(w)}
+	codes, columns := w.Int8, outliers[w.Name]
+	if t := q.tied[w]; t != nil {
 		made.Tied = t.Name
+		codes, columns = t.Int8, nil // columns would make other codes than the table's
 	}
+	var err error
+	made.Matrix, err = q.matrix(w.Name, w.Weight, codes, w.Out, w.In, columns)
 	q.Linears[w] = made
 	return err
+}
+
+// biasOf is a layer's bias; none becomes one of zeros.
+func biasOf(w *graph.LinearWeights) []float32 {
+	if w.Bias == nil {
+		return make([]float32, w.Out)
+	}
+	return w.Bias
 }
 
 // tiedTo maps the layers whose weights are the very numbers of a table of words, whose
@@ -144,6 +170,7 @@ func tiedTo(m *graph.Model) map[*graph.LinearWeights]*graph.Table {
 		for _, l := range e.Lookups {
 			for _, w := range graph.Linears(ops) {
 				same := w.Out == l.Table.Rows && w.In == l.Table.Cols && &w.Weight[0] == &l.Table.Data[0]
+				same = same && (w.Int8 == nil || l.Table.Int8 != nil) // the layer's own codes are kept
 				if same && l.By == graph.ByID && l.Offset == 0 {
 					tied[w] = l.Table
 				}
@@ -151,19 +178,6 @@ func tiedTo(m *graph.Model) map[*graph.LinearWeights]*graph.Table {
 		}
 	}
 	return tied
-}
-
-// quantise makes a layer's int8 form; no bias becomes one of zeros.
-func quantise(w *graph.LinearWeights, outliers []int32) (*Linear8, error) {
-	m, err := Linear(w.Weight, w.Out, w.In, outliers)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", w.Name, err)
-	}
-	bias := w.Bias
-	if bias == nil {
-		bias = make([]float32, w.Out)
-	}
-	return &Linear8{Name: w.Name, Matrix: m, Bias: bias}, nil
 }
 
 // triple is the query, key and value layers of an attention.
@@ -185,7 +199,7 @@ func (q *Model8) fuse(outliers Inputs) (map[*graph.Linear]bool, error) {
 		}
 		key := [3]*graph.LinearWeights{t[0].W, t[1].W, t[2].W}
 		if made[key] == nil {
-			one, err := quantise(t.join(), outliers[t[0].W.Name])
+			one, err := q.join(t, outliers[t[0].W.Name])
 			if err != nil {
 				return nil, err
 			}
@@ -230,18 +244,18 @@ func fusable(makers map[graph.ID]*graph.Linear, att *graph.Attention) (t triple,
 	return t, t[0].X == t[1].X && t[0].X == t[2].X
 }
 
-// join is one layer of the three, called qkv.
-func (t triple) join() *graph.LinearWeights {
-	first := t[0].W
-	all := &graph.LinearWeights{Name: first.Name[:strings.LastIndex(first.Name, ".")+1] + "qkv", In: first.In}
-	for _, l := range t {
-		all.Out += l.W.Out
-		all.Weight = append(all.Weight, l.W.Weight...)
-		if l.W.Bias == nil {
-			all.Bias = append(all.Bias, make([]float32, l.W.Out)...)
-			continue
+// join is one layer of the three, called qkv. Each has its own codes: some may be kept.
+func (q *Model8) join(t triple, outliers []int32) (*Linear8, error) {
+	first := t[0].W.Name
+	all := &Linear8{Name: first[:strings.LastIndex(first, ".")+1] + "qkv"}
+	var parts [len(t)]Matrix
+	for i, l := range t {
+		var err error
+		if parts[i], err = q.matrix(l.W.Name, l.W.Weight, l.W.Int8, l.W.Out, l.W.In, outliers); err != nil {
+			return nil, err
 		}
-		all.Bias = append(all.Bias, l.W.Bias...)
+		all.Bias = append(all.Bias, biasOf(l.W)...)
 	}
-	return all
+	all.Matrix = stack(parts[:]...)
+	return all, nil
 }

@@ -1,11 +1,13 @@
-// Package quantize turns float32 weights into symmetric int8 codes, and finds the
-// input columns that are better kept in float32.
+// Package quantize turns float32 weights into symmetric int8 codes, keeps the codes of
+// files that have such already, and finds the input columns that are better kept in
+// float32.
 //
 // Data flow: calibration texts run through the float32 reference; an Outliers
 // counter per linear layer watches its inputs and names the columns whose largest
 // values set the scale of whole rows; Linear then quantises each output channel
 // without those columns and returns them apart. Tables (word, position, type
-// embeddings) are quantised row by row.
+// embeddings) are quantised row by row. Keep takes codes with their scales and zero
+// points in place of either.
 //
 // The package knows nothing of files, bundles or kernels and must not import them.
 //
@@ -18,15 +20,16 @@ import (
 	"sort"
 )
 
-// Limit is the largest magnitude of a code; -128 is never made, so that a code
+// Limit is the largest magnitude of a code; -128 is kept but never made, so that a code
 // can be negated.
 const Limit = 127
 
 // Matrix is a quantised weight matrix.
 type Matrix struct {
 	Rows, Cols int
-	Codes      []int8    // [Rows][Cols]; outlier columns are zero
+	Codes      []int8    // [Rows][Cols]; outlier columns are zero, or what they were where codes were kept
 	Scale      []float32 // [Rows], value of one step; 0 for a row of zeros
+	Zero       []int32   // [Rows], the code that stands for zero; nil where it is always 0
 	Outliers   []int32   // input columns kept apart, ascending
 	Exact      []float32 // [len(Outliers)][Rows], the float32 weights of those columns
 }
@@ -38,13 +41,10 @@ func Linear(weight []float32, n, k int, outliers []int32) (Matrix, error) {
 		return Matrix{}, fmt.Errorf("quantise: %d weights for %d x %d", len(weight), n, k)
 	}
 	m := Matrix{Rows: n, Cols: k, Codes: make([]int8, n*k), Scale: make([]float32, n), Outliers: outliers}
-	m.Exact = make([]float32, len(outliers)*n)
+	m.Exact = columns(weight, n, k, outliers)
 	apart := make([]bool, k)
-	for i, col := range outliers {
+	for _, col := range outliers {
 		apart[col] = true
-		for row := range n {
-			m.Exact[i*n+row] = weight[row*k+int(col)]
-		}
 	}
 	for row := range n {
 		m.Scale[row] = quantizeRow(m.Codes[row*k:(row+1)*k], weight[row*k:(row+1)*k], apart)
