@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"skiff/formats/bundle"
@@ -96,6 +97,9 @@ func importFolder(ctx context.Context, arg string, p *progress) (*graph.Model, e
 	if err != nil {
 		return nil, err
 	}
+	// Weights are most of the memory from here on, and hold no pointers: collecting often
+	// costs next to nothing, seldom would let the garbage of packing grow to their size.
+	debug.SetGCPercent(25)
 	m, err := importer.Open(ctx, dir)
 	if err == nil && name != "" {
 		m.Name = name // its folder is called like a commit
