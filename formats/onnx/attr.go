@@ -52,8 +52,8 @@ func (r *reader) attr(s span, sets map[string]int64, depth int) (string, Attr, e
 	if err == nil {
 		err = a.settle(s.at)
 	}
-	if bad, ok := err.(*Error); ok && bad.Place == "" && a.name != "" {
-		bad.Msg = fmt.Sprintf("attribute %q: %s", a.name, bad.Msg)
+	if err != nil {
+		err = prefix(fmt.Sprintf("attribute %q", r.nameIn(s, 1)), err)
 	}
 	return a.name, a.Attr, err
 }
@@ -78,7 +78,7 @@ func (r *reader) attrMember(m message, f field, a *attrReader, sets map[string]i
 		return r.text(m, f, &a.ref)
 	case 10, 11, 14, 15, 22, 23:
 		what := map[protowire.Number]string{10: "tensors", 11: "graphs", 14: "a type", 15: "types", 22: "a sparse tensor", 23: "sparse tensors"}[f.num]
-		return fault(f.at, "", "holds %s, which are not read", what)
+		return fault(f.at, "", "holds %s; that is not read", what)
 	}
 	return r.unknown(m, f)
 }

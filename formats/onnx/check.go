@@ -1,13 +1,17 @@
 package onnx
 
 import (
+	"encoding/binary"
 	"maps"
 	"slices"
+
+	"skiff/formats/tensor"
 )
 
 // scope is the names that may be read in a graph: its own, and those around it.
 type scope struct {
 	own      map[string]int // the node that makes it; -1 for inputs and constants
+	consts   map[string]tensor.View
 	outer    *scope
 	captured map[string]bool // what was read of the scopes around it
 }
@@ -42,7 +46,7 @@ func (r *reader) check(g *Graph, outer *scope) error {
 
 // checkIn is check; it gives what g reads of the scopes around it.
 func (r *reader) checkIn(g *Graph, outer *scope) (map[string]bool, error) {
-	s := &scope{own: make(map[string]int), outer: outer, captured: make(map[string]bool)}
+	s := &scope{own: make(map[string]int), consts: g.Consts, outer: outer, captured: make(map[string]bool)}
 	if err := s.declare(g); err != nil {
 		return nil, err
 	}
@@ -51,6 +55,9 @@ func (r *reader) checkIn(g *Graph, outer *scope) (map[string]bool, error) {
 			if name != "" && !s.find(name) {
 				return nil, fault(n.Off, n.String(), "reads %q, which nothing makes", name)
 			}
+		}
+		if err := filled(n, s); err != nil {
+			return nil, err
 		}
 		if err := r.checkWithin(n, s); err != nil {
 			return nil, err
@@ -64,6 +71,42 @@ func (r *reader) checkIn(g *Graph, outer *scope) (map[string]bool, error) {
 	var err error
 	g.Nodes, err = s.sorted(g.Nodes)
 	return s.captured, err
+}
+
+// filled refuses a node that fills more memory than any model needs: a shape of the
+// file's own is the one way to ask for much with few bytes.
+func filled(n *Node, s *scope) error {
+	at := map[string]int{"ConstantOfShape": 0, "Expand": 1}
+	i, ok := at[n.Op]
+	if !ok || i >= len(n.Inputs) {
+		return nil
+	}
+	v := s.constant(n.Inputs[i])
+	if v.DType != tensor.I64 {
+		return nil
+	}
+	var shape []int
+	for i := 0; i < len(v.Data); i += 8 {
+		d := int64(binary.LittleEndian.Uint64(v.Data[i:]))
+		if int64(int(d)) != d {
+			return fault(n.Off, n.String(), "makes a dimension of %d", d)
+		}
+		shape = append(shape, int(max(d, 0)))
+	}
+	if count, ok := tensor.Elements(shape, 1); !ok || count > maxFilled {
+		return fault(n.Off, n.String(), "makes a tensor of the shape %v, more than %d elements", shape, maxFilled)
+	}
+	return nil
+}
+
+// constant is the constant called name of the nearest scope that has one.
+func (s *scope) constant(name string) tensor.View {
+	for ; s != nil; s = s.outer {
+		if v, ok := s.consts[name]; ok {
+			return v
+		}
+	}
+	return tensor.View{}
 }
 
 // declare takes the names that g makes, each of which must be new.

@@ -78,24 +78,17 @@ func (r *reader) initializer(s span, g *Graph) error {
 	return nil
 }
 
-// sparse refuses a sparse initializer by its name.
+// sparse refuses a sparse initializer by its name, which is that of its values.
 func (r *reader) sparse(s span) error {
 	name := ""
-	m := message{"SparseTensorProto", nil}
-	err := r.fields(m, s, func(f field) error {
-		if f.num != 1 || f.typ != protowire.BytesType {
-			return nil
+	for rest := s; rest.at < rest.end && name == ""; {
+		f, err := r.field(&rest)
+		if err != nil {
+			return prefix("SparseTensorProto", err)
 		}
-		tm := message{"TensorProto", nil}
-		return r.fields(tm, f.span, func(f field) error {
-			if f.num == 8 {
-				return r.text(tm, f, &name)
-			}
-			return nil
-		})
-	})
-	if err != nil {
-		return err
+		if f.num == 1 && f.typ == protowire.BytesType {
+			name = r.nameIn(f.span, 8)
+		}
 	}
 	return fault(s.at, fmt.Sprintf("tensor %q", name), "a sparse tensor; only dense ones are read")
 }
@@ -133,6 +126,7 @@ func (r *reader) node(s span, sets map[string]int64, depth int) (*Node, error) {
 		return r.unknown(m, f)
 	})
 	if err != nil {
+		n.Name, n.Op, n.Outputs = r.nameIn(s, 3), r.nameIn(s, 4), []string{r.nameIn(s, 2)}
 		return nil, within(n.String(), err)
 	}
 	n.Domain = domainOf(n.Domain)
@@ -178,7 +172,10 @@ func (r *reader) value(s span) (Value, error) {
 	if err == nil && typ != nil {
 		err = r.valueType(*typ, &v)
 	}
-	return v, within(fmt.Sprintf("value %q", v.Name), err)
+	if err != nil {
+		err = within(fmt.Sprintf("value %q", r.nameIn(s, 1)), err)
+	}
+	return v, err
 }
 
 // valueType reads a TypeProto, which must be that of a tensor.

@@ -22,6 +22,7 @@ const (
 	maxMetadata = 10_000
 	maxOpsets   = 1000
 	maxFuncs    = 10_000
+	maxFilled   = 1 << 30 // elements of a tensor whose shape is a constant
 )
 
 // edgesOf says what maxEdges bounds.

@@ -78,18 +78,16 @@ func (r *reader) tensor(s span) (tensor.View, error) {
 	t := stored{ext: external{length: -1}}
 	m := message{"TensorProto", []protowire.Number{2, 3, 8, 9, 12, 14}}
 	err := r.fields(m, s, func(f field) error { return r.tensorMember(m, f, &t) })
+	var v tensor.View
+	if err == nil {
+		v, err = r.view(s.at, &t)
+	}
 	if err != nil {
-		return tensor.View{}, within(t.place(), err)
+		if name := r.nameIn(s, 8); name != "" {
+			err = within(fmt.Sprintf("tensor %q", name), err)
+		}
 	}
-	v, err := r.view(s.at, &t)
-	return v, within(t.place(), err)
-}
-
-func (t *stored) place() string {
-	if t.name == "" {
-		return ""
-	}
-	return fmt.Sprintf("tensor %q", t.name)
+	return v, err
 }
 
 func (r *reader) tensorMember(m message, f field, t *stored) error {

@@ -191,6 +191,21 @@ func (r *reader) list(m message, f field, t protowire.Type, visit func(bits uint
 	return nil
 }
 
+// nameIn is the first name in the field num of the message in s, whatever else is
+// wrong with it.
+func (r *reader) nameIn(s span, num protowire.Number) (name string) {
+	for s.at < s.end && name == "" {
+		f, err := r.field(&s)
+		if err != nil {
+			return ""
+		}
+		if f.num == num {
+			_ = r.text(message{}, f, &name) // a name that is wrong names nothing
+		}
+	}
+	return name
+}
+
 // unknown refuses a field that no version of ONNX up to the newest known has.
 func (r *reader) unknown(m message, f field) error {
 	return fault(f.at, "", "%s: unknown field %d", m.name, f.num)
