@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+
 	"skiff/packager/graph"
 	"skiff/packager/quantize"
 	"skiff/runtime/kernel"
@@ -22,17 +24,30 @@ func (c *compiler) embed(o *graph.Embed) {
 		tables[i] = c.table(l)
 	}
 	c.enter(kernel.Rows, program.Tokens)
-	if norm := c.live.onlyNorm(o.Out); norm != nil && norm.W.Kind == graph.LayerNorm && isBERT(o) {
+	offset := slices.ContainsFunc(tables, func(t table) bool { return t.Zero != nil })
+	if norm := c.live.onlyNorm(o.Out); norm != nil && norm.W.Kind == graph.LayerNorm && isBERT(o) && !offset {
 		c.embedNorm(tables, norm)
 		return
 	}
-	var args []arg
+	c.lookup(o, tables, offset)
+}
+
+// lookup is a sum of tables without what follows. Where one has zero points, all have.
+func (c *compiler) lookup(o *graph.Embed, tables []table, offset bool) {
+	var args, zeros []arg
 	for _, t := range tables {
 		codes, scale := c.weights.table(blockOf(t.name), t.name, t.Matrix)
 		args = append(args, at(t.index), codes, scale, num(t.Rows))
+		if offset {
+			zeros = append(zeros, c.weights.zeros(blockOf(t.name), t.name, t.Matrix))
+		}
 	}
+	args = append(args, at(c.make(o, o.Out)))
 	k, err := kernel.NewLookup(len(tables), c.cols(o.Out))
-	c.call(k, err, append(args, at(c.make(o, o.Out)))...)
+	if offset {
+		k, err = kernel.NewLookupZero(len(tables), c.cols(o.Out))
+	}
+	c.call(k, err, append(args, zeros...)...)
 }
 
 // isBERT tells the embedding that has a kernel with its norm: a word, its type, its place.
@@ -83,10 +98,16 @@ func (c *compiler) table(l graph.Lookup) table {
 // rowsFrom and firstRows cut a table.
 func rowsFrom(m quantize.Matrix, n int) quantize.Matrix {
 	m.Rows, m.Codes, m.Scale = m.Rows-n, m.Codes[n*m.Cols:], m.Scale[n:]
+	if m.Zero != nil {
+		m.Zero = m.Zero[n:]
+	}
 	return m
 }
 
 func firstRows(m quantize.Matrix, n int) quantize.Matrix {
 	m.Rows, m.Codes, m.Scale = n, m.Codes[:n*m.Cols], m.Scale[:n]
+	if m.Zero != nil {
+		m.Zero = m.Zero[:n]
+	}
 	return m
 }

@@ -68,12 +68,23 @@ func (l *layout) table(block, name string, m quantize.Matrix) (codes, scale arg)
 	return codes, l.vector(block, name+".scale", m.Scale)
 }
 
+// zeros adds the zero points of a matrix by rows, zeros where it has none.
+func (l *layout) zeros(block, name string, m quantize.Matrix) arg {
+	zero := m.Zero
+	if zero == nil {
+		zero = make([]int32, m.Rows)
+	}
+	t := Tensor{Block: block, Name: name + ".zero", DType: tensor.I32, Shape: []int{len(zero)}, Data: intBytes(zero)}
+	return l.add(t, program.Ints, 1, len(zero))
+}
+
 // linear is where the weights of a linear layer lie.
 type linear struct {
 	panels, scale, bias, index, exact arg
+	zero                              []arg // none, or where the zero points lie
 }
 
-// linear adds a layer. One that is tied to a table shares its codes and scales.
+// linear adds a layer. One that is tied to a table shares its codes, scales and zero points.
 func (l *layout) linear(q *quantize.Linear8) linear {
 	name, block := q.Name, blockOf(q.Name)
 	codes := name
@@ -86,6 +97,9 @@ func (l *layout) linear(q *quantize.Linear8) linear {
 	if o := len(q.Outliers); o > 0 {
 		w.index = l.index(block, name+".outlier.index", q.Outliers, q.Cols)
 		w.exact = l.matrix(block, name+".outlier.weight", q.Exact, o, q.Rows)
+	}
+	if q.Zero != nil {
+		w.zero = []arg{l.zeros(blockOf(codes), codes, q.Matrix)}
 	}
 	return w
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"skiff/packager/graph"
+	"skiff/packager/quantize"
 	"skiff/runtime/kernel"
 	"skiff/runtime/program"
 )
@@ -234,8 +235,14 @@ func (c *compiler) linear(o *graph.Linear) {
 		within = kernel.ActNone
 	}
 	k, err := kernel.NewLinear(len(q.Outliers), within)
-	c.call(k, err, at(from), num(from.stride), num((q.Cols+7)&^7), w.panels, num(program.Pad16(q.Rows)),
-		w.scale, w.bias, w.index, w.exact, at(to), num(to.stride))
+	if q.Zero != nil {
+		c.checkZeros(q)
+		k, err = kernel.NewLinearZero(len(q.Outliers), within)
+	}
+	c.call(k, err, append([]arg{
+		at(from), num(from.stride), num((q.Cols + 7) &^ 7), w.panels, num(program.Pad16(q.Rows)),
+		w.scale, w.bias, w.index, w.exact, at(to), num(to.stride),
+	}, w.zero...)...)
 	if within != act {
 		k, err := kernel.NewActivation(q.Rows, act)
 		c.call(k, err, at(to), at(to))
@@ -261,6 +268,15 @@ func (c *compiler) pool(o *graph.Pool) {
 	k, err := kernel.NewPool(how, width)
 	out := c.make(o, o.Out)
 	c.call(k, err, at(x), num(x.stride), at(c.starts), at(out), num(out.stride))
+}
+
+// checkZeros refuses zero points with which the kernel's sums would not be exact.
+func (c *compiler) checkZeros(q *quantize.Linear8) {
+	for _, z := range q.Zero {
+		if !kernel.ZeroFits(z, q.Cols) {
+			c.fail("zero point %d of %s, whose rows have %d columns", z, q.Name, q.Cols)
+		}
+	}
 }
 
 func (c *compiler) normalize(o *graph.Normalize) {

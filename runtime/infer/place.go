@@ -40,11 +40,11 @@ func checkTensor(o bundle.Object, w program.Weight) error {
 	switch w.Layout {
 	case program.Rows8, program.Panels:
 		dtype = tensor.I8
-	case program.Index:
+	case program.Index, program.Ints:
 		dtype = tensor.I32
 	}
 	values := uint64(w.Rows) * uint64(w.Cols)
-	if w.Layout == program.Vector {
+	if w.Layout == program.Vector || w.Layout == program.Ints {
 		values = uint64(w.Cols)
 	} else if w.Layout == program.Index {
 		values = uint64(w.Rows)

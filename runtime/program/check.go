@@ -87,7 +87,7 @@ func (p *Program) checkWeights() error {
 		if uint64(w.Offset) < end || w.Offset%Align != 0 || uint64(w.Offset)+w.Bytes() > uint64(p.WeightsEnd) {
 			return invalid("weight %s: %d bytes at offset %d", w.Tensor, w.Bytes(), w.Offset)
 		}
-		if w.Layout == 0 || w.Layout > Index || w.Rows == 0 || w.Cols == 0 {
+		if w.Layout == 0 || w.Layout > Ints || w.Rows == 0 || w.Cols == 0 {
 			return invalid("weight %s: layout %d of %d x %d", w.Tensor, w.Layout, w.Rows, w.Cols)
 		}
 		end = uint64(w.Offset) + w.Bytes()

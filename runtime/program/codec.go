@@ -73,7 +73,7 @@ func Decode(data []byte) (*Program, error) {
 	}
 	p.Kernels = list(&d, 1, func() string { return d.string() })
 	p.Weights = list(&d, 5, func() Weight {
-		return Weight{Tensor: d.string(), Layout: Layout(d.small(uint32(Index))), Rows: d.uint(), Cols: d.uint(), Offset: d.uint()}
+		return Weight{Tensor: d.string(), Layout: Layout(d.small(uint32(Ints))), Rows: d.uint(), Cols: d.uint(), Offset: d.uint()}
 	})
 	p.Steps = list(&d, 3, func() Step {
 		s := Step{Kernel: d.uint()}

@@ -44,6 +44,8 @@ const (
 	Panels
 	// Index is Rows int32 column numbers, each below Cols.
 	Index
+	// Ints is an int32 vector of Cols values, any of them, zero-padded to 16.
+	Ints
 )
 
 // Weight is one tensor of the bundle and its place.
@@ -59,7 +61,7 @@ type Weight struct {
 func (w Weight) Bytes() uint64 {
 	rows, cols := uint64(w.Rows), Pad16(uint64(w.Cols))
 	switch w.Layout {
-	case Vector:
+	case Vector, Ints:
 		return 4 * cols
 	case Rows8:
 		return rows * cols
