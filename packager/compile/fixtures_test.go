@@ -28,25 +28,29 @@ import (
 // than fewColumns it is that of the answers to all texts as one vector.
 const (
 	floor      = 0.98
+	embedFloor = 0.995 // of a vector, of a text and of all
 	fewColumns = 8
 )
 
 // sample is one input of a fixture.
 type sample struct {
+	Text  any     `json:"text"`
 	IDs   []int32 `json:"input_ids"`
 	Types []int32 `json:"token_type_ids"`
 }
 
 // TestFixtures compiles every fixture that can be imported, runs it on the Go kernels and
 // on WebAssembly, alone and in a batch, wants the same bits, and compares the answers with
-// the float32 reference. It prints a table.
+// the float32 reference: numbers, and what the task makes of them (agreement_test.go). It
+// prints a table.
 func TestFixtures(t *testing.T) {
 	goldens, err := filepath.Glob(filepath.Join(shared(t), "fixtures", "*", "golden.json"))
 	if err != nil || len(goldens) == 0 {
 		t.Fatal("no fixtures", err)
 	}
 	var table strings.Builder
-	fmt.Fprintf(&table, "%-36s %-9s %5s %5s %9s %9s %9s %9s", "model", "task", "texts", "cols", "cos all", "cos min", "worst", "largest")
+	fmt.Fprintf(&table, "%-36s %-9s %5s %5s %9s %9s %9s %9s  %s", "model", "task", "texts", "cols", "cos all", "cos min", "worst", "largest", "decisions: the same, near ties")
+	var all agreement
 	for _, golden := range goldens {
 		dir := filepath.Dir(golden)
 		name := filepath.Base(dir)
@@ -58,10 +62,15 @@ func TestFixtures(t *testing.T) {
 			}
 			f := newFixture(t, m, readSamples(t, golden))
 			f.compare(t)
-			fmt.Fprintf(&table, "\n%-36s %-9s %5d %5d %9.5f %9.5f %9.2g %9.2g", name, m.Task, len(f.samples), m.Dim(), f.all.cosine(), f.least, f.worst, f.largest)
+			a := f.agree(t)
+			fmt.Fprintf(&table, "\n%-36s %-9s %5d %5d %9.5f %9.5f %9.2g %9.2g  %v", name, m.Task, len(f.samples), m.Dim(), f.all.cosine(), f.least, f.worst, f.largest, a)
+			all.add(a)
 		})
 	}
-	t.Log("int8 against float32\n" + table.String())
+	t.Logf("int8 against float32\n%s\nall decisions: %v", &table, all)
+	if !t.Failed() && 4*all.ties > all.count {
+		t.Errorf("%v: too many near ties for this to say much", all)
+	}
 }
 
 // fixture is a compiled model and its inputs.
@@ -69,6 +78,8 @@ type fixture struct {
 	model    *graph.Model
 	samples  []sample
 	compiled *compile.Result
+
+	got, want [][]float32 // answers, int8 and float32
 
 	all            products // of all answers
 	least          float64  // cosine of a text's answer
@@ -143,13 +154,17 @@ func (f *fixture) compare(t *testing.T) {
 		}
 		f.measure(f.values(single[i]), f.picked(want[0], alone[i]))
 	}
+	floor := floor
+	if f.model.Task == graph.TaskEmbed {
+		floor = embedFloor
+	}
 	few := f.model.Values[f.model.Answer].Pooled && f.model.Dim() < fewColumns
 	if !(f.all.cosine() >= floor) || !few && !(f.least >= floor) {
 		t.Errorf("cosine %.5f of all texts, %.5f of one, want %.2f", f.all.cosine(), f.least, floor)
 	}
 }
 
-// pass is one batch. Of each text the first and the middle token are picked.
+// pass is one batch.
 func (f *fixture) pass(samples []sample) engine.Input {
 	in := engine.Input{Starts: []int32{0}}
 	for _, s := range samples {
@@ -162,10 +177,26 @@ func (f *fixture) pass(samples []sample) engine.Input {
 		in.Types = append(in.Types, types...)
 		in.Starts = append(in.Starts, int32(len(in.IDs)))
 		if f.model.Task == graph.TaskFillMask {
-			in.Picks = append(in.Picks, first, first+int32(len(s.IDs)/2))
+			in.Picks = append(in.Picks, f.picks(s, first)...)
 		}
 	}
 	return in
+}
+
+// picks are the masks of a text that starts at row first, or two of its tokens where it
+// has none.
+func (f *fixture) picks(s sample, first int32) []int32 {
+	var rows []int32
+	mask, _ := f.model.Tokenizer.ID("[MASK]")
+	for i, id := range s.IDs {
+		if id == mask {
+			rows = append(rows, first+int32(i))
+		}
+	}
+	if rows == nil {
+		rows = []int32{first, first + int32(len(s.IDs)/2)}
+	}
+	return rows
 }
 
 // picked are the rows of a text's reference answer that the pass gives.
@@ -198,6 +229,7 @@ func (f *fixture) measure(got, want []float32) {
 		f.least, f.all = 0, products{}
 		return
 	}
+	f.got, f.want = append(f.got, got), append(f.want, want)
 	var one products
 	for i := range got {
 		one.add(got[i], want[i])
