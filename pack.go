@@ -24,6 +24,7 @@ type packed struct {
 	Bytes      int64            `json:"bytes"`
 	Sections   map[string]int64 `json:"sections"` // encoded bytes by kind of content
 	Params     int              `json:"params"`   // weights of the source
+	Kept       int              `json:"kept"`     // tensors that kept their int8 codes
 	Goldens    int              `json:"goldens"`
 	Texts      int              `json:"texts"` // measured on
 	CosineMean float64          `json:"cosine_mean"`
@@ -106,7 +107,7 @@ func pack(cmd *cobra.Command, arg, output, key string, cfg packager.Config) (pac
 	q := report.Quality
 	return packed{
 		Bundle: output, Digest: b.Digest(), Name: b.Manifest.Name, Version: b.Manifest.Version, Release: b.Manifest.Release,
-		Key: cfg.Key.ID().String(), Bytes: b.Size(), Sections: report.Sections, Params: report.Params, Goldens: report.Goldens,
+		Key: cfg.Key.ID().String(), Bytes: b.Size(), Sections: report.Sections, Params: report.Params, Kept: report.Kept, Goldens: report.Goldens,
 		Texts: q.Count, CosineMean: q.CosineMean, CosineP1: q.CosineP1, CosineMin: q.CosineMin,
 	}, nil
 }
@@ -146,8 +147,12 @@ func checkOutput(path string) error {
 
 // print tells the same for people.
 func (r packed) print(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s: %s %s, release %d\nbundle %s\nsigned by %s\n%d bytes for %d weights; %d golden batches run\n"+
+	kept := ""
+	if r.Kept > 0 {
+		kept = fmt.Sprintf("%d tensors kept their int8 codes; the activations' scales are ours\n", r.Kept)
+	}
+	_, err := fmt.Fprintf(w, "%s: %s %s, release %d\nbundle %s\nsigned by %s\n%d bytes for %d weights; %d golden batches run\n%s"+
 		"int8 against float32 on %d texts: cosine %.5f on average, %.5f at worst\n",
-		r.Bundle, r.Name, r.Version, r.Release, r.Digest, r.Key, r.Bytes, r.Params, r.Goldens, r.Texts, r.CosineMean, r.CosineMin)
+		r.Bundle, r.Name, r.Version, r.Release, r.Digest, r.Key, r.Bytes, r.Params, r.Goldens, kept, r.Texts, r.CosineMean, r.CosineMin)
 	return err
 }

@@ -95,7 +95,7 @@ func mean(v []float64) float64 {
 func (p *pack) report(b *bundle.Bundle) Report {
 	r := Report{
 		Quality: p.manifest.Quality, Memory: p.manifest.Memory, Kernels: p.compiled.Program.Kernels,
-		Goldens: len(p.manifest.Goldens), Outliers: map[string]int{}, Sections: map[string]int64{},
+		Kept: p.quant.Kept(), Goldens: len(p.manifest.Goldens), Outliers: map[string]int{}, Sections: map[string]int64{},
 	}
 	for t := range p.quant.Tables {
 		r.Params += len(t.Data)

@@ -57,6 +57,7 @@ type Config struct {
 type Report struct {
 	Quality  bundle.Quality
 	Params   int              // weights of the source
+	Kept     int              // tensors that have the int8 codes of the model's file; how activations are scaled is ours
 	Outliers map[string]int   // float32 columns per linear layer
 	Memory   bundle.Memory    // what running takes
 	Kernels  []string         // kernels in the bundle
@@ -202,7 +203,11 @@ func (p *pack) meta() bundle.Meta {
 }
 
 func (p *pack) recipe() string {
-	return fmt.Sprintf("int8 per output channel, %d float32 columns, %d calibration texts", max(p.cfg.Outliers, 0), len(p.texts))
+	recipe := fmt.Sprintf("int8 per output channel, %d float32 columns, %d calibration texts", max(p.cfg.Outliers, 0), len(p.texts))
+	if n := p.quant.Kept(); n > 0 {
+		recipe += fmt.Sprintf(", %d tensors with the int8 codes of their file", n)
+	}
+	return recipe
 }
 
 // prove runs a draft of the bundle: goldens and quality come from the kernels and the
