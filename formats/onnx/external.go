@@ -18,26 +18,25 @@ var errOutside = errors.New("a symbolic link leads out of the model's folder")
 // openInside maps files in the folder of the model at path, or below. Their names
 // are clean already, so only a link can lead out: that is followed where the
 // link of the model itself leads to the same folder.
-func openInside(model string) Opener {
-	return func(location string) ([]byte, func() error, error) {
+func openInside(model string) opener {
+	return func(location string) (parts.Part, error) {
 		target, err := filepath.EvalSymlinks(filepath.Join(filepath.Dir(model), filepath.FromSlash(location)))
 		if err != nil {
-			return nil, nil, err
+			return parts.Part{}, err
 		}
 		folder, err := filepath.EvalSymlinks(filepath.Dir(model))
 		if err != nil {
-			return nil, nil, err
+			return parts.Part{}, err
 		}
 		real, err := filepath.EvalSymlinks(model)
 		if err != nil {
-			return nil, nil, err
+			return parts.Part{}, err
 		}
 		within, err := filepath.Rel(folder, target)
 		if (err != nil || !filepath.IsLocal(within)) && filepath.Dir(target) != filepath.Dir(real) {
-			return nil, nil, errOutside
+			return parts.Part{}, errOutside
 		}
-		p, err := parts.Dir(filepath.Dir(target))(filepath.Base(target), 1<<62)
-		return p.Data, p.Close, err
+		return parts.Dir(filepath.Dir(target))(filepath.Base(target), 1<<62)
 	}
 }
 
@@ -121,7 +120,7 @@ func (r *reader) file(at int, name string) ([]byte, error) {
 	if r.open == nil {
 		return nil, fault(at, "", "external data in %q, but there is only the one file", name)
 	}
-	data, closer, err := r.open(name)
+	p, err := r.open(name)
 	switch bad := (*parts.Error)(nil); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fault(at, "", "external data in %q, which is not in the folder; put it beside the model", name)
@@ -135,6 +134,7 @@ func (r *reader) file(at int, name string) ([]byte, error) {
 		return nil, err
 	}
 	r.fileAt[name] = len(r.files)
-	r.files = append(r.files, parts.Part{Name: name, Data: data, Close: closer})
-	return data, nil
+	p.Name = name
+	r.files = append(r.files, p)
+	return p.Data, nil
 }

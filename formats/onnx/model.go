@@ -12,7 +12,7 @@ import (
 // reader turns the bytes of one file into m and counts what it makes.
 type reader struct {
 	data   []byte
-	open   Opener
+	open   opener
 	m      *Model
 	files  []parts.Part // of external data
 	fileAt map[string]int
@@ -24,7 +24,7 @@ type reader struct {
 	calls                                  int // of functions, to tell their names apart
 }
 
-func newReader(data []byte, open Opener) *reader {
+func newReader(data []byte, open opener) *reader {
 	return &reader{
 		data: data, open: open, m: &Model{Opsets: make(map[string]int64), Metadata: make(map[string]string)},
 		fileAt: make(map[string]int), names: make(map[string]string), known: operators(), funcs: make(map[funcID]*function),

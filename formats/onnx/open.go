@@ -14,6 +14,9 @@ import (
 // back. A missing file is fs.ErrNotExist.
 type Opener func(location string) (data []byte, closer func() error, err error)
 
+// opener is an Opener of this package.
+type opener func(location string) (parts.Part, error)
+
 // Open maps the file at path into memory, where the system can, and the files of
 // external data that it names, and parses it. External data must lie in the
 // model's folder or below; a symbolic link may lead out of it only to where the
@@ -38,14 +41,11 @@ func OpenFS(fsys fs.FS, name string) (*Model, error) {
 	if err != nil {
 		return nil, inFile(path.Base(name), err)
 	}
-	return parsePart(part, func(location string) ([]byte, func() error, error) {
-		p, err := parts.FS(below)(location, 1<<62)
-		return p.Data, p.Close, err
-	})
+	return parsePart(part, func(location string) (parts.Part, error) { return parts.FS(below)(location, 1<<62) })
 }
 
 // parsePart parses an open file, which the Model takes over.
-func parsePart(part parts.Part, open Opener) (*Model, error) {
+func parsePart(part parts.Part, open opener) (*Model, error) {
 	r := newReader(part.Data, open)
 	r.m.File = part.Name
 	m, err := r.model()
@@ -59,12 +59,23 @@ func parsePart(part parts.Part, open Opener) (*Model, error) {
 // Parse reads a whole file held in data, which the Model borrows. open gives the
 // files of external data; where it is nil there are none.
 func Parse(data []byte, open Opener) (*Model, error) {
-	return parsePart(parts.Part{Data: data, Close: func() error { return nil }}, open)
+	var from opener
+	if open != nil {
+		from = func(location string) (p parts.Part, err error) {
+			p.Data, p.Close, err = open(location)
+			return p, err
+		}
+	}
+	return parsePart(parts.Part{Data: data, Close: func() error { return nil }}, from)
 }
 
 // Each calls visit with the name and the bytes of every file behind m: the model,
 // then its files of external data in the order in which it names them.
 func (m *Model) Each(visit func(name string, data []byte) error) error { return m.parts.Each(visit) }
+
+// Release lets go of the memory that holds data, a part of one of the files: bytes that
+// are not needed for now, which the system reads again when they are next looked at.
+func (m *Model) Release(data []byte) { m.parts.Release(data) }
 
 // Close gives the files back. Views of m must not be used afterwards.
 func (m *Model) Close() error {
