@@ -60,7 +60,7 @@ func TestFixtures(t *testing.T) {
 		dir := filepath.Dir(golden)
 		name := filepath.Base(dir)
 		t.Run(name, func(t *testing.T) {
-			m, p := checkFixture(t, dir)
+			m, p := checkFixture(t, dir, dir, bound)
 			fmt.Fprintf(&table, "\n%-36s %-9s %5d  %-20.20s", name, m.Task, p.cases, p.ids)
 			for _, c := range columns {
 				if w, ok := p.worst[c]; ok {
@@ -74,8 +74,9 @@ func TestFixtures(t *testing.T) {
 	t.Log("largest differences, relative to max(1, largest value)\n" + table.String())
 }
 
-// checkFixture compares one folder with its golden values.
-func checkFixture(t *testing.T, dir string) (*graph.Model, *parity) {
+// checkFixture compares the model in one folder with the golden values in another.
+func checkFixture(t *testing.T, dir, goldens string, bound float64) (*graph.Model, *parity) {
+	t.Helper()
 	f, err := osFolder(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +97,7 @@ func checkFixture(t *testing.T, dir string) (*graph.Model, *parity) {
 		t.Fatal(err)
 	}
 	var g goldenModel
-	file := readGolden(t, filepath.Join(dir, "golden"), &g)
+	file := readGolden(t, filepath.Join(goldens, "golden"), &g)
 	p := &parity{cases: len(g.Cases), ids: same, worst: make(map[string]float64)}
 	ref := m.Reference()
 	for i, c := range g.Cases {
