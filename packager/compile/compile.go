@@ -92,10 +92,11 @@ type compiler struct {
 	at       int // index of the operation at hand
 	err      error
 
-	ids, types, positions, starts, picked *buffer
+	ids, types, positions, starts, picked, skips *buffer
 }
 
-// fixup is an argument that is the address of an activation, known once all lifetimes are.
+// fixup is an argument that is an address in an activation, known once all lifetimes are;
+// until then it is the distance from the activation's start.
 type fixup struct {
 	to  *uint32
 	buf *buffer
@@ -116,6 +117,9 @@ type arg struct {
 
 func num[T int | uint32](v T) arg { return arg{value: uint32(v)} }
 func at(b *buffer) arg            { return arg{buf: b} }
+
+// within is the place so many bytes into an activation.
+func within(b *buffer, bytes int) arg { return arg{value: uint32(bytes), buf: b} }
 
 // barrier opens a stage: what follows waits for all workers.
 func (c *compiler) barrier() { c.stage++ }
@@ -167,7 +171,7 @@ func (c *compiler) finish() {
 	p.WeightsEnd = c.weights.end
 	p.ArenaEnd = c.arena.place(p.WeightsEnd)
 	for _, f := range c.fixups {
-		*f.to = f.buf.offset
+		*f.to += f.buf.offset
 	}
 	for _, t := range c.taps {
 		p.Taps = append(p.Taps, program.Tap{Name: t.name, Step: t.step, Offset: t.buf.offset, Stride: t.buf.stride})

@@ -68,7 +68,7 @@ func odd() builder {
 	b.Last = b.Norm(z, x, b.weights(graph.NoNorm, "a.out", h))
 	b.States = append(b.States, b.Last)
 	var sum graph.ID
-	for _, how := range []graph.Pooling{graph.PoolMean, graph.PoolCLS, graph.PoolMax, graph.PoolLast, graph.PoolWeighted} {
+	for _, how := range []graph.Pooling{graph.PoolMean, graph.PoolCLS, graph.PoolMax, graph.PoolLast, graph.PoolWeighted, graph.PoolMeanSqrt} {
 		p := b.Norm(b.Pool(b.Last, how), 0, b.weights(graph.LayerNorm, how.String(), h))
 		if sum != 0 {
 			p = b.Add(sum, p)
@@ -154,7 +154,7 @@ func TestRefuses(t *testing.T) {
 		"none pooling": func(b builder) {
 			for _, op := range b.Ops {
 				if p, ok := op.(*graph.Pool); ok {
-					p.How = graph.PoolNone
+					p.How = graph.Poolings{graph.PoolNone}
 				}
 			}
 		},

@@ -24,6 +24,10 @@ func (c *compiler) model() {
 		c.picked = c.arena.words(int(p.MaxPicks) + 1)
 		in, to = append(in, c.picked), append(to, &p.Picked)
 	}
+	if skips(c.q.Ops) {
+		c.skips = c.arena.words(int(p.MaxSeqs))
+		in, to = append(in, c.skips), append(to, &p.Skips)
+	}
 	for i, b := range in {
 		b.use(0) // inputs are written before the first stage
 		c.fixups = append(c.fixups, fixup{to[i], b})
@@ -247,27 +251,6 @@ func (c *compiler) linear(o *graph.Linear) {
 		k, err := kernel.NewActivation(q.Rows, act)
 		c.call(k, err, at(to), at(to))
 	}
-}
-
-func (c *compiler) pool(o *graph.Pool) {
-	kinds := map[graph.Pooling]kernel.Pool{
-		graph.PoolCLS: kernel.PoolCLS, graph.PoolMax: kernel.PoolMax, graph.PoolLast: kernel.PoolLast, graph.PoolWeighted: kernel.PoolWeighted,
-	}
-	c.enter(kernel.Seqs, program.Tokens)
-	x, width := c.live.buffers[o.X], c.cols(o.X)
-	if o.How == graph.PoolMean {
-		k, err := kernel.NewMeanPool(width)
-		c.call(k, err, at(x), num(x.stride), at(c.starts), at(c.make(o, o.Out)))
-		return
-	}
-	how, ok := kinds[o.How]
-	if !ok {
-		c.fail("no kernel for %s", o.Kind())
-		return
-	}
-	k, err := kernel.NewPool(how, width)
-	out := c.make(o, o.Out)
-	c.call(k, err, at(x), num(x.stride), at(c.starts), at(out), num(out.stride))
 }
 
 // checkZeros refuses zero points with which the kernel's sums would not be exact.

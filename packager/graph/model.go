@@ -100,14 +100,38 @@ type Model struct {
 // number of labels, 2 for a span, the number of words.
 func (m *Model) Dim() int { return m.Values[m.Answer].Cols }
 
-// Pooling is how the sentence vector is made; PoolNone where there is none.
-func (m *Model) Pooling() Pooling {
+// Pooling is how the sentence vector is made; none where there is none.
+func (m *Model) Pooling() Poolings {
+	if p := m.pool(); p != nil {
+		return p.How
+	}
+	return nil
+}
+
+// LeavesPrompt reports whether the sentence vector is made without the tokens of
+// the prompt.
+func (m *Model) LeavesPrompt() bool {
+	p := m.pool()
+	return p != nil && p.AfterPrompt
+}
+
+// pool is the operation that makes Pooled; nil where none does.
+func (m *Model) pool() *Pool {
 	for _, op := range m.Ops {
 		if p, ok := op.(*Pool); ok && m.Pooled != 0 && p.Out == m.Pooled {
-			return p.How
+			return p
 		}
 	}
-	return PoolNone
+	return nil
+}
+
+// PromptTokens is how many of a text's tokens are those of a prompt before it, as
+// pooling without them counts.
+func (m *Model) PromptTokens(prompt string) int {
+	if !m.LeavesPrompt() {
+		return 0
+	}
+	return m.Tokenizer.PromptLength(prompt, m.MaxTokens)
 }
 
 // Normalized reports whether the answer is divided by its Euclidean length.

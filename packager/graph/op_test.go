@@ -28,6 +28,8 @@ func TestOps(t *testing.T) {
 		"max":       {func(m *Model, x ID) ID { return m.Pool(x, PoolMax) }, []float32{3, 6}},
 		"last":      {func(m *Model, x ID) ID { return m.Pool(x, PoolLast) }, []float32{-5, 6}},
 		"weighted":  {func(m *Model, x ID) ID { return m.Pool(x, PoolWeighted) }, []float32{-8.0 / 6, 24.0 / 6}},
+		"root":      {func(m *Model, x ID) ID { return m.Pool(x, PoolMeanSqrt) }, []float32{float32(-1 / math.Sqrt(3)), float32(8 / math.Sqrt(3))}},
+		"two pools": {func(m *Model, x ID) ID { return m.Pool(x, PoolMax, PoolCLS) }, []float32{3, 6, 1, -2}},
 		"normalise": {func(m *Model, x ID) ID { return m.Normalize(m.Pool(x, PoolLast)) }, []float32{float32(-5 / math.Sqrt(61)), float32(6 / math.Sqrt(61))}},
 		"add":       {func(m *Model, x ID) ID { return m.Add(x, x) }, []float32{2, -4, 6, 8, -10, 12}},
 		"trigram":   {func(m *Model, x ID) ID { return m.Trigram(x) }, []float32{3, 4, 1, -2, 0, 0, -5, 6, 3, 4, 1, -2, 0, 0, -5, 6, 3, 4}},
@@ -117,6 +119,32 @@ func (*weights) square(name string, n int) *LinearWeights {
 	return &LinearWeights{Name: name, In: n, Out: n, Weight: make([]float32, n*n)}
 }
 
+// TestAfterPrompt: what a prompt leaves of three tokens, the others in their places.
+func TestAfterPrompt(t *testing.T) {
+	table := []float32{1, -2, 3, 4, -5, 6}
+	for prompt, want := range [][]float32{
+		{1, -2, 3, 6, -1.0 / 3, 8.0 / 3, float32(-1 / math.Sqrt(3)), float32(8 / math.Sqrt(3)), -8.0 / 6, 24.0 / 6, -5, 6},
+		{3, 4, 3, 6, -1, 5, float32(-2 / math.Sqrt2), float32(10 / math.Sqrt2), -9.0 / 5, 26.0 / 5, -5, 6},
+		{-5, 6, -5, 6, -5, 6, -5, 6, -5, 6, -5, 6},
+		{1, -2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		{1, -2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+	} {
+		m, x := small(table...)
+		m.Answer = m.Pool(x, PoolCLS, PoolMax, PoolMean, PoolMeanSqrt, PoolWeighted, PoolLast)
+		m.Ops[1].(*Pool).AfterPrompt = true
+		if err := m.Check(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := m.Reference().RunPrompted([]int32{0, 1, 2}, prompt, nil, m.Answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got[0]); diff != "" {
+			t.Errorf("a prompt of %d tokens: %s", prompt, diff)
+		}
+	}
+}
+
 // TestCheck refuses models that would not run.
 func TestCheck(t *testing.T) {
 	for want, break_ := range map[string]func(m *Model){
@@ -130,7 +158,7 @@ func TestCheck(t *testing.T) {
 		"gains and 4 biases":           func(m *Model) { n := m.Ops[1].(*Norm).W; n.Gain = n.Gain[1:] },
 		"which nothing makes":          func(m *Model) { m.Answer = 0 },
 		"table embed.type":             func(m *Model) { m.Ops[0].(*Embed).Lookups[1].Offset = 2 },
-		"of no token rows":             func(m *Model) { m.Ops[11].(*Pool).How = PoolNone },
+		"of no token rows":             func(m *Model) { m.Ops[11].(*Pool).How = nil },
 		"makes value 1 twice or of":    func(m *Model) { m.Values[1].Cols = 5 },
 		"operation 12 (normalisation)": func(m *Model) { m.Ops[12].(*Normalize).X = 99 },
 	} {

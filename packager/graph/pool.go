@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Pooling makes one row of a text's T rows. The zero value is none.
@@ -17,6 +18,7 @@ const (
 	PoolMax                     // the largest value of each column
 	PoolLast                    // the last token
 	PoolWeighted                // the mean with weights 1, 2, ... T
+	PoolMeanSqrt                // the sum over the root of T
 )
 
 // String is the pooling's name, as sentence-transformers has it.
@@ -34,21 +36,43 @@ func (p Pooling) String() string {
 		return "lasttoken"
 	case PoolWeighted:
 		return "weightedmean"
+	case PoolMeanSqrt:
+		return "mean_sqrt_len_tokens"
 	}
 	return fmt.Sprintf("Pooling(%d)", uint8(p))
 }
 
-// Pool makes one row of the token rows of X.
+// Poolings stand side by side in a row, in this order. No poolings are none.
+type Poolings []Pooling
+
+// String joins the names with a plus.
+func (p Poolings) String() string {
+	names := make([]string, len(p))
+	for i, how := range p {
+		names[i] = how.String()
+	}
+	if len(p) == 0 {
+		return PoolNone.String()
+	}
+	return strings.Join(names, "+")
+}
+
+// Pool makes one row of the token rows of X: of so many times its columns as there
+// are ways to pool.
 type Pool struct {
 	X   ID
-	How Pooling
-	Out ID
+	How Poolings
+	// AfterPrompt leaves out the tokens of the prompt that a text was given. Those
+	// that are left keep their places, and so their weights. Where none are left, a
+	// first token is that of the text; all else is zeros.
+	AfterPrompt bool
+	Out         ID
 }
 
 // Pool appends the operation.
-func (m *Model) Pool(x ID, how Pooling) ID {
+func (m *Model) Pool(x ID, how ...Pooling) ID {
 	op := &Pool{X: x, How: how}
-	return m.append(op, &op.Out, Value{Cols: m.Values[x].Cols, Pooled: true})
+	return m.append(op, &op.Out, Value{Cols: len(how) * m.Values[x].Cols, Pooled: true})
 }
 
 func (o *Pool) Reads() []ID  { return []ID{o.X} }
@@ -57,45 +81,71 @@ func (o *Pool) Kind() string { return o.How.String() + " pooling" }
 
 func (o *Pool) check(m *Model) (Value, error) {
 	x := m.Values[o.X]
-	if x.Pooled || o.How == PoolNone || o.How > PoolWeighted {
+	bad := x.Pooled || len(o.How) == 0
+	for _, how := range o.How {
+		bad = bad || how == PoolNone || how > PoolMeanSqrt
+	}
+	if bad {
 		return x, errors.New("of no token rows, or of no kind")
 	}
-	return Value{Cols: x.Cols, Pooled: true}, nil
+	return Value{Cols: len(o.How) * x.Cols, Pooled: true}, nil
 }
 
 func (o *Pool) run(r *run) []float32 {
 	x, h := r.values[o.X], r.m.Values[o.X].Cols
-	last := (r.rows - 1) * h
-	switch o.How {
-	case PoolCLS:
+	skip := 0
+	if o.AfterPrompt {
+		skip = min(r.prompt, r.rows)
+	}
+	var out []float32
+	for _, how := range o.How {
+		out = append(out, how.of(x, h, skip)...)
+	}
+	return out
+}
+
+// of pools the rows of h values from row skip on.
+func (p Pooling) of(x []float32, h, skip int) []float32 {
+	rows := len(x) / h
+	switch {
+	case p == PoolCLS && skip == rows:
 		return append([]float32(nil), x[:h]...)
+	case skip == rows:
+		return make([]float32, h)
+	}
+	switch p {
+	case PoolCLS:
+		return append([]float32(nil), x[skip*h:][:h]...)
 	case PoolLast:
-		return append([]float32(nil), x[last:]...)
+		return append([]float32(nil), x[(rows-1)*h:]...)
 	case PoolMax:
-		out := append([]float32(nil), x[:h]...)
-		for at := h; at <= last; at += h {
+		out := append([]float32(nil), x[skip*h:][:h]...)
+		for at := (skip + 1) * h; at < len(x); at += h {
 			for i, v := range x[at:][:h] {
 				out[i] = max(out[i], v)
 			}
 		}
 		return out
 	case PoolWeighted:
-		return mean(x, h, func(t int) float64 { return float64(t + 1) })
+		weight := func(t int) float64 { return float64(t + 1) }
+		return sum(x, h, skip, weight, float64(rows*(rows+1)-skip*(skip+1))/2)
 	}
-	return mean(x, h, func(int) float64 { return 1 })
+	weight, all := func(int) float64 { return 1 }, float64(rows-skip)
+	if p == PoolMeanSqrt {
+		all = math.Sqrt(all)
+	}
+	return sum(x, h, skip, weight, all)
 }
 
-// mean is the weighted mean of the rows of h values.
-func mean(x []float32, h int, weight func(t int) float64) []float32 {
+// sum is the weighted sum of the rows of h values from row skip on, over all.
+func sum(x []float32, h, skip int, weight func(t int) float64, all float64) []float32 {
 	out := make([]float32, h)
 	for i := range out {
-		sum, all := 0.0, 0.0
-		for t := range len(x) / h {
-			w := weight(t)
-			sum += w * float64(x[t*h+i])
-			all += w
+		total := 0.0
+		for t := skip; t < len(x)/h; t++ {
+			total += weight(t) * float64(x[t*h+i])
 		}
-		out[i] = float32(sum / all)
+		out[i] = float32(total / all)
 	}
 	return out
 }

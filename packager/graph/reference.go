@@ -38,17 +38,22 @@ func (m *Model) Reference() *Reference {
 
 // Embed returns the sentence vector of a text: Prefix and text, tokenised and
 // cut to MaxTokens.
-func (r *Reference) Embed(text string) ([]float32, error) {
-	return r.EmbedIDs(r.m.Tokenizer.AppendIDs(nil, r.m.Prefix+text, r.m.MaxTokens), nil)
+func (r *Reference) Embed(text string) ([]float32, error) { return r.EmbedWith(r.m.Prefix, text) }
+
+// EmbedWith is Embed with a prompt of the caller's in place of Prefix.
+func (r *Reference) EmbedWith(prompt, text string) ([]float32, error) {
+	return r.embed(r.m.Tokenizer.AppendIDs(nil, prompt+text, r.m.MaxTokens), r.m.PromptTokens(prompt), nil)
 }
 
-// EmbedIDs returns the sentence vector, [Dim], of one tokenised text whose token
-// types are all 0.
-func (r *Reference) EmbedIDs(ids []int32, tap Tap) ([]float32, error) {
+// EmbedIDs returns the sentence vector, [Dim], of one tokenised text without a
+// prompt whose token types are all 0.
+func (r *Reference) EmbedIDs(ids []int32, tap Tap) ([]float32, error) { return r.embed(ids, 0, tap) }
+
+func (r *Reference) embed(ids []int32, prompt int, tap Tap) ([]float32, error) {
 	if r.m.Task != TaskEmbed {
 		return nil, fmt.Errorf("embed with %s: the model declares no pooling (its task is %s)", r.m.Name, r.m.Task)
 	}
-	out, err := r.Run(ids, nil, tap, r.m.Answer)
+	out, err := r.RunPrompted(ids, prompt, tap, r.m.Answer)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +72,7 @@ type run struct {
 	r          *Reference
 	ids, types []int32
 	rows       int
+	prompt     int         // tokens of the prompt among the rows
 	values     [][]float32 // by ID; nil before they are made and after their last use
 	tap        Tap
 }
@@ -76,6 +82,16 @@ type run struct {
 // and types outside the model's tables, and a T of 0 or of more than
 // MaxPositions, are errors.
 func (r *Reference) Run(ids, types []int32, tap Tap, want ...ID) ([][]float32, error) {
+	return r.run(ids, types, 0, tap, want...)
+}
+
+// RunPrompted is Run for a text whose first tokens are those of a prompt, which a
+// pooling may leave out; token types are all 0.
+func (r *Reference) RunPrompted(ids []int32, prompt int, tap Tap, want ...ID) ([][]float32, error) {
+	return r.run(ids, nil, prompt, tap, want...)
+}
+
+func (r *Reference) run(ids, types []int32, prompt int, tap Tap, want ...ID) ([][]float32, error) {
 	if err := r.m.checkInput(ids, types); err != nil {
 		return nil, err
 	}
@@ -85,7 +101,7 @@ func (r *Reference) Run(ids, types []int32, tap Tap, want ...ID) ([][]float32, e
 	if tap == nil {
 		tap = func(string, []float32, int, int) {}
 	}
-	u := &run{m: r.m, r: r, ids: ids, types: types, rows: len(ids), values: make([][]float32, len(r.m.Values)), tap: tap}
+	u := &run{m: r.m, r: r, ids: ids, types: types, rows: len(ids), prompt: prompt, values: make([][]float32, len(r.m.Values)), tap: tap}
 	ops := r.m.Needed(want...)
 	last := lastUse(ops)
 	for _, id := range want {

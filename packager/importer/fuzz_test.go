@@ -86,7 +86,7 @@ func FuzzModules(f *testing.F) {
 			"1_Pooling/config.json": {Data: pooling},
 			sentencesName:           {Data: sentences},
 		}, "m"))
-		if err == nil && (!p.present || p.pool == 0) {
+		if err == nil && (!p.present || p.pool == nil) {
 			t.Errorf("accepted %+v", p)
 		}
 	})

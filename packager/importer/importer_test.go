@@ -134,7 +134,7 @@ func TestSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Task != graph.TaskEmbed || m.Pooling() != graph.PoolMean || !m.Normalized() || m.MaxTokens != 6 || m.Head != nil || m.Name != "small" {
+	if m.Task != graph.TaskEmbed || m.Pooling().String() != "mean" || !m.Normalized() || m.MaxTokens != 6 || m.Head != nil || m.Name != "small" {
 		t.Errorf("task %s, pool %v, normalize %v, %d tokens, head %v", m.Task, m.Pooling(), m.Normalized(), m.MaxTokens, m.Head)
 	}
 	in, ok := m.Ops[8].(*graph.Linear)
@@ -253,8 +253,10 @@ func TestRefused(t *testing.T) {
 		{"modules.json", `"idx":1`, `"idx":2`, "idx: 2 in place 1", false},
 		{"modules.json", `"path":"1_Pooling"`, `"path":"../1_Pooling"`, "leaves the folder", false},
 		{"modules.json", `"path":"1_Pooling"`, `"path":"9_Pooling"`, "9_Pooling/config.json", false},
-		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode_mean_sqrt_len_tokens":true`, `mode "mean_sqrt_len_tokens"`, true},
-		{"1_Pooling/config.json", `"pooling_mode_cls_token":false`, `"pooling_mode_cls_token":true`, `mode "cls+mean"`, true},
+		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode_median_tokens":true`, `mode "median_tokens"`, true},
+		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode":["mean","median"]`, `mode "median"`, true},
+		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode":[]`, "no mode", false},
+		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode":[` + strings.Repeat(`"max",`, maxPoolings) + `"cls"]`, "more than 16 modes", false},
 		{"1_Pooling/config.json", `:4`, `:5`, "5, but hidden_size is 4", false},
 		{"1_Pooling/config.json", `{`, `{"weights":1,`, "unknown key", true},
 		{sentencesName, `"do_lower_case":false`, `"do_lower_case":true`, "do_lower_case: true", true},
@@ -328,7 +330,7 @@ func TestHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Task != graph.TaskClassify || m.Dim() != 3 || m.Values[m.Pooler].Cols != 4 || m.Pooling() != graph.PoolNone || m.Head.Problem != graph.SingleLabel {
+	if m.Task != graph.TaskClassify || m.Dim() != 3 || m.Values[m.Pooler].Cols != 4 || m.Pooling() != nil || m.Head.Problem != graph.SingleLabel {
 		t.Errorf("task %s, head %+v", m.Task, m.Head)
 	}
 	if diff := cmp.Diff([]string{"x", "y", "z"}, m.Head.Labels); diff != "" {

@@ -128,7 +128,7 @@ func (c *config) info(m *graph.Model) *ModelInfo {
 		Inner: m.Inner, Vocab: m.Vocab, MaxPositions: m.MaxPositions, Types: m.Types, Activation: c.act("hidden_act").String(),
 		Eps: c.number("layer_norm_eps"), Labels: c.labels, Normalize: m.Normalized(), MaxTokens: m.MaxTokens, Prefix: m.Prefix,
 	}
-	if how := m.Pooling(); how != graph.PoolNone {
+	if how := m.Pooling(); how != nil {
 		i.Pooling = how.String()
 	}
 	if m.Source != [32]byte{} {

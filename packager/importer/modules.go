@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"skiff/formats/strictjson"
@@ -27,11 +26,11 @@ const maxModules = 16
 type pipeline struct {
 	present   bool
 	sub       string // folder of the transformer, "" for the model's own
-	pool      graph.Pooling
+	pool      graph.Poolings
 	after     []module // dense layers and normalisations, in order
 	prefix    string
-	prompts   map[string]string
-	maxTokens int // 0 where not said
+	prompts   map[string]string // nil where all are empty
+	maxTokens int               // 0 where not said
 
 	width              int // of the vectors that pooling expects; 0 where not said
 	poolFile, widthKey string
@@ -78,7 +77,8 @@ func (p *pipeline) finish(ctx context.Context, f *folder, m *graph.Model) error 
 	}
 	m.Task, m.Head = graph.TaskEmbed, nil
 	m.Prefix, m.Prompts = p.prefix, p.prompts
-	m.Pooled = m.Pool(m.Last, p.pool)
+	m.Pooled = m.Pool(m.Last, p.pool...)
+	m.Ops[len(m.Ops)-1].(*graph.Pool).AfterPrompt = !p.includePrompt && p.prompts != nil
 	m.Answer = m.Pooled
 	for i, mod := range p.after {
 		if mod.kind == "Normalize" {
@@ -171,76 +171,6 @@ func moduleKind(class string) string {
 	return ""
 }
 
-// readPooling reads the config.json of the pooling: flags a mode in the classic
-// layout, one string since 5.x.
-func (p *pipeline) readPooling(f *folder, dir string) error {
-	p.poolFile = path.Join(dir, configName)
-	data, err := f.read(p.poolFile, maxConfig)
-	if err != nil {
-		return &Error{File: p.poolFile, Err: err}
-	}
-	var modes []string
-	err = object(p.poolFile, data, func(s *strictjson.Scanner) error {
-		return s.Object(func(key string) error { return p.poolingMember(s, key, &modes) })
-	})
-	if err != nil {
-		return err
-	}
-	for how := graph.PoolMean; how <= graph.PoolWeighted; how++ {
-		if slices.Equal(modes, []string{how.String()}) {
-			p.pool = how
-			return nil
-		}
-	}
-	return unsupported(p.poolFile, "pooling_mode", "known are mean, cls, max, lasttoken and weightedmean, one at a time", "mode %q", strings.Join(modes, "+"))
-}
-
-// poolingMember reads one key of it and collects the modes that are on.
-func (p *pipeline) poolingMember(s *strictjson.Scanner, key string, modes *[]string) error {
-	switch key {
-	case "word_embedding_dimension", "embedding_dimension":
-		off := s.Offset()
-		n, err := s.Int()
-		if err == nil && (n < 1 || n > 1<<20) {
-			return s.Errorf(off, "%d is no width", n)
-		}
-		p.width, p.widthKey = int(n), key
-		return err
-	case "pooling_mode":
-		mode, err := s.String()
-		*modes = append(*modes, mode)
-		return err
-	case "include_prompt":
-		var err error
-		p.includePrompt, err = s.Bool()
-		return err
-	}
-	mode, ok := strings.CutPrefix(key, "pooling_mode_")
-	if !ok {
-		return unknownKey(s, p.poolFile, key)
-	}
-	on, err := s.Bool()
-	if on {
-		*modes = append(*modes, modeOf(mode))
-	}
-	return err
-}
-
-// modeOf is the name that version 5 has for a flag of the classic layout.
-func modeOf(flag string) string {
-	switch flag {
-	case "cls_token":
-		return "cls"
-	case "max_tokens":
-		return "max"
-	case "mean_tokens":
-		return "mean"
-	case "weightedmean_tokens":
-		return "weightedmean"
-	}
-	return flag // lasttoken, or one that is not known
-}
-
 // readSentences reads sentence_bert_config.json, which may be absent.
 func (p *pipeline) readSentences(f *folder) error {
 	name := path.Join(p.sub, sentencesName)
@@ -318,14 +248,14 @@ func harmless(s *strictjson.Scanner, name, key string) error {
 	})
 }
 
-// readPrompts reads config_sentence_transformers.json, which may be absent: its
-// default prompt is put before every text.
+// readPrompts reads config_sentence_transformers.json, which may be absent: prompts by
+// name, of which a default one is put before every text that is given no other.
 func (p *pipeline) readPrompts(f *folder) error {
 	data, ok, err := f.readIfThere(promptsName, maxConfig)
 	if err != nil || !ok {
 		return err
 	}
-	prompts, chosen := make(map[string]string), ""
+	prompts, chosen, any := make(map[string]string), "", false
 	err = object(promptsName, data, func(s *strictjson.Scanner) error {
 		return s.Object(func(key string) (err error) {
 			switch key {
@@ -336,6 +266,7 @@ func (p *pipeline) readPrompts(f *folder) error {
 			case "prompts":
 				return s.Object(func(name string) (err error) {
 					prompts[name], err = s.String()
+					any = any || prompts[name] != ""
 					return err
 				})
 			case "default_prompt_name":
@@ -351,23 +282,13 @@ func (p *pipeline) readPrompts(f *folder) error {
 	if err != nil {
 		return err
 	}
-	return p.choose(prompts, chosen)
-}
-
-// choose keeps the prompts and sets the prefix.
-func (p *pipeline) choose(prompts map[string]string, name string) error {
-	p.prompts = prompts
-	if name == "" {
-		return nil
+	if any { // else there are names of empty prompts, which change nothing
+		p.prompts = prompts
 	}
-	text, ok := prompts[name]
-	if !ok {
-		return invalid(promptsName, "default_prompt_name", "", "%q is none of the prompts", name)
+	if _, ok := prompts[chosen]; !ok && chosen != "" {
+		return invalid(promptsName, "default_prompt_name", "", "%q is none of the prompts", chosen)
 	}
-	if text != "" && !p.includePrompt {
-		return unsupported(p.poolFile, "include_prompt", "", "a default prompt that pooling leaves out")
-	}
-	p.prefix = text
+	p.prefix = prompts[chosen]
 	return nil
 }
 

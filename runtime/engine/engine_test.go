@@ -114,6 +114,8 @@ func TestRunRefusesInput(t *testing.T) {
 		"types missing":        {IDs: []int32{1}, Starts: []int32{0, 1}},
 		"starts that fall":     {IDs: []int32{1, 1}, Types: []int32{0, 0}, Starts: []int32{0, 3, 2}},
 		"starts from one":      {IDs: []int32{1, 1}, Types: []int32{0, 0}, Starts: []int32{1, 2}},
+		"a skip of none":       {IDs: []int32{1}, Types: []int32{0}, Starts: []int32{0, 1}, Skip: 1},
+		"a negative skip":      {IDs: []int32{1}, Types: []int32{0}, Starts: []int32{0, 1}, Skip: -1},
 	} {
 		if _, err := m.Run(context.Background(), in, nil); err == nil {
 			t.Errorf("%s: ran", name)

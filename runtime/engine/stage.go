@@ -44,6 +44,7 @@ type Input struct {
 	IDs, Types []int32
 	Starts     []int32
 	Picks      []int32
+	Skip       int // tokens that begin every sequence and that pools leave out, where the program has such
 }
 
 // count is how many of what o names the pass has.
@@ -111,6 +112,9 @@ func (m *Machine) load(in Input) error {
 	if tokens == 0 || tokens > int(p.MaxTokens) || seqs < 1 || seqs > int(p.MaxSeqs) || len(in.Types) != tokens {
 		return fmt.Errorf("pass of %d tokens, %d types, %d sequences: want up to %d and %d", tokens, len(in.Types), seqs, p.MaxTokens, p.MaxSeqs)
 	}
+	if in.Skip < 0 || in.Skip > int(p.MaxLength) || in.Skip > 0 && p.Skips == 0 {
+		return fmt.Errorf("skip of %d tokens: want up to %d, and a program that skips any", in.Skip, p.MaxLength)
+	}
 	if in.Starts[0] != 0 || int(in.Starts[seqs]) != tokens {
 		return fmt.Errorf("sequences from %d to %d for %d tokens", in.Starts[0], in.Starts[seqs], tokens)
 	}
@@ -130,6 +134,9 @@ func (m *Machine) load(in Input) error {
 			m.put(p.Positions, int(in.Starts[s]+t), t)
 		}
 		m.put(p.Starts, s, in.Starts[s])
+		if p.Skips != 0 {
+			m.put(p.Skips, s, min(int32(in.Skip), length))
+		}
 	}
 	m.put(p.Starts, seqs, in.Starts[seqs])
 	return m.loadPicks(in)

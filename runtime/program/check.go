@@ -106,9 +106,9 @@ func (p *Program) checkEnds() error {
 	}{
 		{"ids", p.IDs, 4 * tokens}, {"type ids", p.TypeIDs, 4 * tokens}, {"positions", p.Positions, 4 * tokens},
 		{"starts", p.Starts, 4 * (seqs + 1)}, {"output", p.Output, 4 * uint64(outputs) * Pad16(uint64(p.Hidden))},
-		{"picks", p.Picked, 4 * (uint64(p.MaxPicks) + 1)},
+		{"picks", p.Picked, 4 * (uint64(p.MaxPicks) + 1)}, {"skips", p.Skips, 4 * seqs},
 	} {
-		if b.off == 0 && b.name == "picks" && p.MaxPicks == 0 {
+		if b.off == 0 && (b.name == "picks" && p.MaxPicks == 0 || b.name == "skips") {
 			continue
 		}
 		if !p.inArena(b.off, b.bytes) {

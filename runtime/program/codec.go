@@ -12,22 +12,32 @@ const (
 )
 
 // magic opens every encoded program; the version follows it. Version 2 has the fields of
-// picked tokens and of output rows besides; a program that uses neither is of version 1.
+// picked tokens and of output rows besides, version 3 that of skipped ones. A program is
+// of the first version that can say it.
 const (
 	magic     = "SKPG"
 	plain     = 1
 	withRows  = 2
+	withSkips = 3
 	headerLen = len(magic) + 1
 )
+
+// version is the first that has every field that p uses.
+func (p *Program) version() byte {
+	switch {
+	case p.Skips != 0:
+		return withSkips
+	case p.MaxPicks != 0 || p.Picked != 0 || p.Rows != uint32(Seqs):
+		return withRows
+	}
+	return plain
+}
 
 // Encode writes the program as magic, then the fields in the order of the struct as
 // unsigned varints; a string is its length and bytes, a list its count and items.
 // The encoding is canonical: Decode accepts no other form of the same program.
 func (p *Program) Encode() []byte {
-	version := byte(plain)
-	if p.MaxPicks != 0 || p.Picked != 0 || p.Rows != uint32(Seqs) {
-		version = withRows
-	}
+	version := p.version()
 	e := encoder{buf: append([]byte(magic), version)}
 	for _, f := range p.fields(version) {
 		e.uint(*f)
@@ -60,16 +70,16 @@ func Decode(data []byte) (*Program, error) {
 	if len(data) > MaxEncoded {
 		return nil, invalid("%d bytes, more than %d", len(data), MaxEncoded)
 	}
-	if len(data) < headerLen || string(data[:len(magic)]) != magic || data[len(magic)] < plain || data[len(magic)] > withRows {
-		return nil, invalid("offset 0: not a program of version %d or %d", plain, withRows)
+	if len(data) < headerLen || string(data[:len(magic)]) != magic || data[len(magic)] < plain || data[len(magic)] > withSkips {
+		return nil, invalid("offset 0: not a program of version %d to %d", plain, withSkips)
 	}
 	d := decoder{buf: data, off: headerLen}
 	p := &Program{Rows: uint32(Seqs)}
 	for _, f := range p.fields(data[len(magic)]) {
 		*f = d.uint()
 	}
-	if data[len(magic)] == withRows && p.MaxPicks == 0 && p.Picked == 0 && p.Rows == uint32(Seqs) {
-		d.fail("version %d without need", withRows)
+	if version := data[len(magic)]; d.err == nil && version != p.version() {
+		d.fail("version %d without need", version)
 	}
 	p.Kernels = list(&d, 1, func() string { return d.string() })
 	p.Weights = list(&d, 5, func() Weight {
@@ -104,8 +114,11 @@ func (p *Program) fields(version byte) []*uint32 {
 		&p.IDs, &p.TypeIDs, &p.Positions, &p.Starts, &p.Output,
 		&p.WeightsEnd, &p.ArenaEnd, &p.Scratch,
 	}
-	if version == withRows {
+	if version >= withRows {
 		out = append(out, &p.MaxPicks, &p.Picked, &p.Rows)
+	}
+	if version >= withSkips {
+		out = append(out, &p.Skips)
 	}
 	return out
 }

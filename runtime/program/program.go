@@ -117,6 +117,7 @@ type Program struct {
 	IDs, TypeIDs, Positions uint32 // inputs: int32 [MaxTokens] each
 	Starts                  uint32 // input: int32 [MaxSeqs+1], first row of each sequence, then the end
 	Picked                  uint32 // input: int32 [MaxPicks+1], rows of the picked tokens, then the number of rows
+	Skips                   uint32 // input: int32 [MaxSeqs], tokens of each sequence's prompt; 0 where pools leave none out
 	Output                  uint32 // output: float32 [rows][Pad16(Hidden)]
 	Rows                    uint32 // what the output's rows are: an Over
 

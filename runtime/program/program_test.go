@@ -1,6 +1,7 @@
 package program
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -96,6 +97,43 @@ func TestPicks(t *testing.T) {
 	got.Steps[1].Over, got.MaxPicks = Picks, 0
 	if _, err := got.Check(); !errors.Is(err, ErrInvalid) {
 		t.Errorf("picks of none: %v", err)
+	}
+}
+
+// TestSkips: a program that skips rows is of another version, and of that alone.
+func TestSkips(t *testing.T) {
+	p := tiny(t)
+	plain := p.Encode()
+	p.Skips = p.Starts
+	got, err := Decode(p.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(p, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := got.Check(); err != nil {
+		t.Error(err)
+	}
+	got.Skips = p.WeightsEnd - 64
+	if _, err := got.Check(); !errors.Is(err, ErrInvalid) {
+		t.Errorf("skips among the weights: %v", err)
+	}
+	data := p.Encode()
+	for _, version := range []byte{0, 1, 2, 4} {
+		data[4] = version
+		if _, err := Decode(data); !errors.Is(err, ErrInvalid) {
+			t.Errorf("version %d with skips: %v", version, err)
+		}
+	}
+	p.Skips = 0
+	if !bytes.Equal(p.Encode(), plain) {
+		t.Error("a program that skips nothing has other bytes than before")
+	}
+	data = append(plain[:4:4], 3)
+	data = append(data, plain[5:]...)
+	if _, err := Decode(data); !errors.Is(err, ErrInvalid) {
+		t.Errorf("version 3 without need: %v", err)
 	}
 }
 
