@@ -117,20 +117,27 @@ type Candidate struct {
 	Score float32
 }
 
-// FillMask lists the k best words for each mask of each text, best first.
+// FillMask lists the k best words for each mask of each text, best first. Logits are held
+// for one mask at a time, and for those of a pass.
 func (m *Model) FillMask(ctx context.Context, texts []string, k int) ([][][]Candidate, error) {
 	if err := m.wants(TaskFillMask); err != nil {
 		return nil, err
 	}
-	logits, err := m.Logits(ctx, texts)
-	if err != nil {
-		return nil, err
-	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	out := make([][][]Candidate, len(texts))
-	for i, masks := range logits {
-		for _, row := range masks {
+	row := make([]float32, m.Dim())
+	take := func(i int, rows output) error {
+		for mask := range rows.rows() {
+			if err := rows.read(mask, row); err != nil {
+				return err
+			}
 			out[i] = append(out[i], Candidates(m.tok, row, k))
 		}
+		return nil
+	}
+	if err := m.forward(ctx, len(texts), m.adder(texts), take, nil); err != nil {
+		return nil, err
 	}
 	return out, nil
 }
