@@ -58,6 +58,7 @@ type call struct {
 	budget int          // elements
 	work   int          // multiplications
 	float  bool         // Config.FloatActivations
+	eps    float64      // default epsilon of a normalisation, where it is not the usual one
 	wrong  error        // an attribute of the wrong type
 	outer  func(names []string) (map[string]*Tensor, error)
 }
@@ -134,6 +135,12 @@ func (c *call) attr(name string, kind onnx.AttrKind) (onnx.Attr, bool) {
 		c.wrong = fmt.Errorf("attribute %q is of the wrong type", name)
 	}
 	return a, ok
+}
+
+// has says whether an attribute is there.
+func (c *call) has(name string) bool {
+	_, ok := c.node.Attrs[name]
+	return ok
 }
 
 // integer is an integer attribute.

@@ -52,6 +52,9 @@ func reshape(c *call) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.integer("allowzero", 0) != 0 && slices.Contains(want, 0) && slices.Contains(want, -1) {
+		return nil, fmt.Errorf("shape %v with allowzero", want)
+	}
 	shape, free := slices.Clone(want), -1
 	for i, d := range shape {
 		switch {
@@ -66,12 +69,10 @@ func reshape(c *call) ([]*Tensor, error) {
 			return nil, fmt.Errorf("shape %v", want)
 		}
 	}
-	n, ok := tensor.Elements(shape, 1)
-	if free >= 0 && ok && n > 0 && t.Len()%n == 0 {
+	n, ok := tensor.Elements(shape, 1) // without the free dimension
+	if ok && free >= 0 && n > 0 && t.Len()%n == 0 {
 		shape[free] = t.Len() / n
-		n *= shape[free]
-	}
-	if !ok || n != t.Len() || free >= 0 && product(shape) != t.Len() {
+	} else if !ok || free >= 0 || n != t.Len() {
 		return nil, fmt.Errorf("%v does not reshape to %v", t, want)
 	}
 	return []*Tensor{t.as(shape)}, nil
@@ -205,8 +206,12 @@ func split(c *call) ([]*Tensor, error) {
 		return nil, err
 	}
 	if !given {
-		if sizes, err = even(t.Shape[a], c.integer("num_outputs", len(c.node.Outputs))); err != nil {
+		pieces := c.integer("num_outputs", len(c.node.Outputs))
+		if sizes, err = even(t.Shape[a], pieces); err != nil {
 			return nil, err
+		}
+		if !c.has("num_outputs") && t.Shape[a]%pieces != 0 {
+			return nil, fmt.Errorf("split of dimension %d into %d even pieces", t.Shape[a], pieces)
 		}
 	}
 	return c.cut(t, a, sizes)
@@ -404,6 +409,9 @@ func pad(c *call) ([]*Tensor, error) {
 		lo, hi := pads[i], pads[i+len(list)]
 		if max(lo, hi) > c.budget || lo < -c.budget || hi < -c.budget {
 			return nil, fmt.Errorf("pads %v are over the budget of %d elements", pads, c.budget)
+		}
+		if mode != "constant" && min(lo, hi) < 0 {
+			return nil, fmt.Errorf("pads %v with mode %s", pads, mode)
 		}
 		before[a], shape[a] = lo, shape[a]+lo+hi
 	}

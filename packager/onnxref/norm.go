@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"skiff/formats/tensor"
 )
 
 // normalising lists the operators that put whole lines into proportion.
@@ -108,9 +110,6 @@ func (c *call) normed(stats func(line []float32, eps float64) (mean, scale float
 	if !t.Float() || c.in[1].DType != t.DType || c.arg(2) != nil && c.in[2].DType != t.DType {
 		return nil, fmt.Errorf("element types want to be floating point and equal")
 	}
-	if s := c.integer("stash_type", 1); s != 1 && s != 11 {
-		return nil, fmt.Errorf("stash_type %d", s)
-	}
 	a, err := axis(c.integer("axis", -1), len(t.Shape))
 	if err != nil {
 		return nil, err
@@ -123,15 +122,24 @@ func (c *call) normed(stats func(line []float32, eps float64) (mean, scale float
 	for d := a; d < len(small); d++ {
 		small[d] = 1
 	}
-	means, err := c.make(t.DType, small)
+	stash := t.DType // of the two results that are for training
+	if stash != tensor.F64 {
+		stash = tensor.F32
+	}
+	means, err := c.make(stash, small)
 	if err != nil {
 		return nil, err
 	}
-	scales, eps, n := means.Clone(), c.real("epsilon", float64(float32(1e-5))), product(t.Shape[a:])
+	eps := float64(float32(1e-5))
+	if c.eps != 0 {
+		eps = c.eps
+	}
+	eps = c.real("epsilon", eps)
+	scales, n := means.Clone(), product(t.Shape[a:])
 	wide := make([]float64, 2*len(means.F))
 	for i := range means.F {
 		wide[2*i], wide[2*i+1] = stats(t.F[i*n:(i+1)*n], eps)
-		means.F[i], scales.F[i] = round(t.DType, wide[2*i]), round(t.DType, wide[2*i+1])
+		means.F[i], scales.F[i] = float32(wide[2*i]), float32(wide[2*i+1])
 	}
 	return []*Tensor{out, means, scales}, c.gained(out, t, wide, n)
 }

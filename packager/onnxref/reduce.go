@@ -36,6 +36,8 @@ func reduction(name string) (fold, bool) {
 			func(sum float64, _ int) float64 { return math.Sqrt(sum) }, nil}, true
 	case "ReduceLogSum":
 		return fold{0, plus, func(sum float64, _ int) float64 { return math.Log(sum) }, nil}, true
+	case "ReduceLogSumExp":
+		return fold{math.Inf(-1), logAdd, nil, nil}, true
 	case "ReduceMax":
 		return fold{math.Inf(-1), math.Max, nil, func(a, b int64) int64 { return max(a, b) }}, true
 	case "ReduceMean":
@@ -51,6 +53,15 @@ func reduction(name string) (fold, bool) {
 		return fold{0, func(sum, v float64) float64 { return sum + v*v }, nil, func(sum, v int64) int64 { return sum + v*v }}, true
 	}
 	return fold{}, false
+}
+
+// logAdd is log(exp(a) + exp(b)).
+func logAdd(a, b float64) float64 {
+	top, low := max(a, b), min(a, b)
+	if math.IsInf(top, 0) {
+		return top
+	}
+	return top + math.Log1p(math.Exp(low-top))
 }
 
 // reduce folds the listed axes, or all of them where none are listed.
