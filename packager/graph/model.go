@@ -94,6 +94,7 @@ type Model struct {
 	Tokenizer     *tokenizer.Tokenizer
 	TokenizerJSON []byte   // tokenizer.json as it was read
 	Source        [32]byte // SHA-256 over (name, size, SHA-256) of the files it came from
+	Notes         []string // what a person should know of the import: what was replaced, ignored or chosen
 }
 
 // Dim is the number of columns of the answer: the length of the vector, the
