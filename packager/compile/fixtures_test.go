@@ -187,9 +187,12 @@ func (f *fixture) pass(samples []sample) engine.Input {
 // has none.
 func (f *fixture) picks(s sample, first int32) []int32 {
 	var rows []int32
-	mask, _ := f.model.Tokenizer.ID("[MASK]")
+	mask, known := int32(0), false
+	if f.model.Tokenizer != nil {
+		mask, known = f.model.Tokenizer.ID("[MASK]")
+	}
 	for i, id := range s.IDs {
-		if id == mask {
+		if known && id == mask {
 			rows = append(rows, first+int32(i))
 		}
 	}
