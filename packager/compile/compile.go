@@ -88,6 +88,7 @@ type compiler struct {
 	domain   kernel.Domain     // of the stage's units; 0 before the first step
 	over     program.Over      // what the stage's units are
 	cut      map[string][2]int // first row and number of rows of each table
+	numbered bool              // a lookup goes by position
 	live     *liveness
 	at       int // index of the operation at hand
 	err      error

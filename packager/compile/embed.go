@@ -78,7 +78,11 @@ type table struct {
 
 func (c *compiler) table(l graph.Lookup) table {
 	t := table{Matrix: c.q.Tables[l.Table], name: l.Table.Name}
-	t.Matrix = rowsFrom(t.Matrix, l.Offset)
+	first, reach := l.Offset, c.q.Source.MaxTokens
+	if l.Pad { // the row of padding stands before those of places
+		first, reach = first-1, reach+1
+	}
+	t.Matrix = rowsFrom(t.Matrix, first)
 	switch l.By {
 	case graph.ByID:
 		t.index = c.ids
@@ -86,13 +90,29 @@ func (c *compiler) table(l graph.Lookup) table {
 		t.index = c.types
 	default:
 		t.index = c.positions
-		t.Matrix = firstRows(t.Matrix, min(t.Rows, c.q.Source.MaxTokens)) // rows past the longest text are never read
+		t.Matrix = firstRows(t.Matrix, min(t.Rows, reach)) // rows past the longest text are never read
+		c.number(l)
 	}
-	if other, ok := c.cut[t.name]; ok && other != [2]int{l.Offset, t.Rows} {
+	if other, ok := c.cut[t.name]; ok && other != [2]int{first, t.Rows} {
 		c.fail("two lookups of different rows of the table %s", t.name)
 	}
-	c.cut[t.name] = [2]int{l.Offset, t.Rows}
+	c.cut[t.name] = [2]int{first, t.Rows}
 	return t
+}
+
+// number says how the program numbers tokens, which is one way for all tables.
+func (c *compiler) number(l graph.Lookup) {
+	var pads uint32
+	if l.Pad {
+		if l.PadID < 0 || uint32(l.PadID) >= c.prog.Vocab {
+			c.fail("padding of id %d in a vocabulary of %d", l.PadID, c.prog.Vocab)
+		}
+		pads = uint32(l.PadID) + 1
+	}
+	if c.numbered && c.prog.Pads != pads {
+		c.fail("two ways to number tokens, the other by %s", l.Table.Name)
+	}
+	c.numbered, c.prog.Pads = true, pads
 }
 
 // rowsFrom and firstRows cut a table.

@@ -127,12 +127,10 @@ func (m *Machine) load(in Input) error {
 	}
 	for s := range seqs {
 		length := in.Starts[s+1] - in.Starts[s]
-		if length < 0 || length > int32(p.MaxLength) {
+		if length < 0 || length > int32(p.MaxLength) || int(in.Starts[s+1]) > tokens {
 			return fmt.Errorf("sequence %d: %d tokens: want up to %d", s, length, p.MaxLength)
 		}
-		for t := range length {
-			m.put(p.Positions, int(in.Starts[s]+t), t)
-		}
+		m.number(in.IDs[:in.Starts[s+1]], int(in.Starts[s]))
 		m.put(p.Starts, s, in.Starts[s])
 		if p.Skips != 0 {
 			m.put(p.Skips, s, min(int32(in.Skip), length))
@@ -140,6 +138,22 @@ func (m *Machine) load(in Input) error {
 	}
 	m.put(p.Starts, seqs, in.Starts[seqs])
 	return m.loadPicks(in)
+}
+
+// number writes the places of the tokens from first on, which are one sequence.
+func (m *Machine) number(ids []int32, first int) {
+	pads, place := m.prog.Pads, int32(0)
+	if pads != 0 {
+		place = 1
+	}
+	for t := first; t < len(ids); t++ {
+		if pads != 0 && uint32(ids[t]) == pads-1 {
+			m.put(m.prog.Positions, t, 0)
+			continue
+		}
+		m.put(m.prog.Positions, t, place)
+		place++
+	}
 }
 
 // loadPicks writes the picked rows as a list of starts: a pool over it takes the row that

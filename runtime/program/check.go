@@ -68,6 +68,8 @@ func (p *Program) checkSizes() error {
 		return invalid("sequences of %d tokens for %d tokens", p.MaxLength, p.MaxTokens)
 	case p.MaxPicks > p.MaxTokens || p.Rows > uint32(Picks) || p.Rows == uint32(Picks) && p.MaxPicks == 0:
 		return invalid("%d picks of %d tokens, output rows %d", p.MaxPicks, p.MaxTokens, p.Rows)
+	case p.Pads > p.Vocab:
+		return invalid("padding of id %d in a vocabulary of %d", p.Pads-1, p.Vocab)
 	case p.Vocab == 0 || p.Types == 0 || p.Hidden == 0 || p.Hidden > 1<<20:
 		return invalid("vocabulary %d, types %d, hidden size %d", p.Vocab, p.Types, p.Hidden)
 	case p.WeightsEnd < Base || p.ArenaEnd < p.WeightsEnd || p.ArenaEnd > 1<<31 || p.Scratch > 1<<28:

@@ -12,19 +12,22 @@ const (
 )
 
 // magic opens every encoded program; the version follows it. Version 2 has the fields of
-// picked tokens and of output rows besides, version 3 that of skipped ones. A program is
-// of the first version that can say it.
+// picked tokens and of output rows besides, version 3 that of skipped ones, version 4 that of
+// padding. A program is of the first version that can say it.
 const (
 	magic     = "SKPG"
 	plain     = 1
 	withRows  = 2
 	withSkips = 3
+	withPads  = 4
 	headerLen = len(magic) + 1
 )
 
 // version is the first that has every field that p uses.
 func (p *Program) version() byte {
 	switch {
+	case p.Pads != 0:
+		return withPads
 	case p.Skips != 0:
 		return withSkips
 	case p.MaxPicks != 0 || p.Picked != 0 || p.Rows != uint32(Seqs):
@@ -70,8 +73,8 @@ func Decode(data []byte) (*Program, error) {
 	if len(data) > MaxEncoded {
 		return nil, invalid("%d bytes, more than %d", len(data), MaxEncoded)
 	}
-	if len(data) < headerLen || string(data[:len(magic)]) != magic || data[len(magic)] < plain || data[len(magic)] > withSkips {
-		return nil, invalid("offset 0: not a program of version %d to %d", plain, withSkips)
+	if len(data) < headerLen || string(data[:len(magic)]) != magic || data[len(magic)] < plain || data[len(magic)] > withPads {
+		return nil, invalid("offset 0: not a program of version %d to %d", plain, withPads)
 	}
 	d := decoder{buf: data, off: headerLen}
 	p := &Program{Rows: uint32(Seqs)}
@@ -119,6 +122,9 @@ func (p *Program) fields(version byte) []*uint32 {
 	}
 	if version >= withSkips {
 		out = append(out, &p.Skips)
+	}
+	if version >= withPads {
+		out = append(out, &p.Pads)
 	}
 	return out
 }

@@ -110,6 +110,7 @@ type Program struct {
 	MaxSeqs   uint32 // sequences a pass can hold
 	MaxLength uint32 // tokens one sequence may have
 	Vocab     uint32 // token ids are below this
+	Pads      uint32 // id of padding, which has place 0 and is not counted from place 1 on, plus 1; 0 where all tokens are numbered from 0
 	Types     uint32 // type ids are below this
 	Hidden    uint32 // columns of the output
 	MaxPicks  uint32 // picked tokens a pass can hold; 0 where nothing is picked

@@ -205,6 +205,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add(tiny(f).Encode())
 	f.Add([]byte(magic))
 	f.Add(picking(f).Encode())
+	padded := picking(f)
+	padded.Pads, padded.Weights[0].Layout = 3, Ints
+	f.Add(padded.Encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Decode(data)
 		if err != nil {
