@@ -48,15 +48,17 @@ func (e *absent) Error() string { return e.file + ": " + e.problem }
 
 // choose returns the files of a tree that a model needs and no others, weights
 // last: the configuration, the tokenizer, the modules of sentence-transformers, and
-// weights as safetensors, or as PyTorch's where there are none.
+// weights as safetensors, or as PyTorch's where there are none, or as an ONNX file
+// where there are no others. An ONNX file says itself what it computes, so that the
+// configuration may be absent beside it.
 func (t *tree) choose(noWeights bool) ([]string, error) {
 	c := &choice{tree: t}
 	sub, err := c.modules(noWeights)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.need(path.Join(sub, configName), "not there, so this is no model that can be read"); err != nil {
-		return nil, err
+	if c.take(sub, configName) == 0 && (c.hasWeights(sub) || len(c.exported(sub)) == 0) {
+		return nil, &absent{file: path.Join(sub, configName), problem: "not there, so this is no model that can be read"}
 	}
 	if err := c.tokenizer(sub); err != nil {
 		return nil, err
@@ -81,14 +83,6 @@ func (c *choice) take(sub string, names ...string) int {
 		}
 	}
 	return n
-}
-
-// need is take for a file that must exist.
-func (c *choice) need(p, problem string) error {
-	if c.take("", p) == 0 {
-		return &absent{file: p, problem: problem}
-	}
-	return nil
 }
 
 // modules takes the files of sentence-transformers and returns the folder of the
@@ -152,10 +146,13 @@ func (c *choice) tokenizer(sub string) error {
 	return nil
 }
 
-// weightFiles are the ways in which a folder may hold weights, the best first.
-// transformers too takes the single file where there is an index beside it.
-func weightFiles() []struct{ single, index, ext string } {
-	return []struct{ single, index, ext string }{
+// weightForm is a way in which a folder may hold weights.
+type weightForm struct{ single, index, ext string }
+
+// weightFiles are those ways, the best first. transformers too takes the single file
+// where there is an index beside it.
+func weightFiles() []weightForm {
+	return []weightForm{
 		{"model.safetensors", "model.safetensors.index.json", ".safetensors"},
 		{"pytorch_model.bin", "pytorch_model.bin.index.json", ".bin"},
 	}
@@ -176,7 +173,51 @@ func (c *choice) weightsOf(sub string, needed bool) error {
 	if !needed {
 		return nil
 	}
+	if found := c.exported(sub); len(found) > 0 {
+		return c.export(sub, found)
+	}
 	return &absent{file: path.Join(sub, "model.safetensors"), problem: "not there, nor pytorch_model.bin", cure: c.otherWeights()}
+}
+
+// hasWeights reports whether a folder has weights that need a configuration.
+func (c *choice) hasWeights(sub string) bool {
+	return slices.ContainsFunc(weightFiles(), func(w weightForm) bool {
+		return c.has(path.Join(sub, w.single)) || c.has(path.Join(sub, w.index))
+	})
+}
+
+// exported lists the ONNX files that may stand for a folder's weights: the one with the
+// usual name alone, else all of the folder and of the one that exporters use.
+func (c *choice) exported(sub string) []string {
+	for _, name := range []string{"model.onnx", "onnx/model.onnx"} {
+		if p := path.Join(sub, name); c.has(p) {
+			return []string{p}
+		}
+	}
+	var found []string
+	for _, p := range c.paths {
+		dir := path.Dir(p)
+		if path.Ext(p) == ".onnx" && !strings.HasPrefix(path.Base(p), ".") && (dir == path.Clean(sub) || dir == path.Join(sub, "onnx")) {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// export takes an ONNX file and its external data: files called like it with more
+// behind, as all exporters do that write one such file.
+func (c *choice) export(sub string, found []string) error {
+	if len(found) > 1 {
+		return &absent{file: path.Join(sub, "onnx/model.onnx"), problem: "not there, but other ONNX files: " + strings.Join(found[:min(len(found), 8)], ", "),
+			cure: "download the one you want and give the file"}
+	}
+	for _, p := range c.paths {
+		rest, ok := strings.CutPrefix(p, found[0])
+		if ok && (rest == "" || strings.HasPrefix(rest, "_data") || strings.HasPrefix(rest, ".data")) && !strings.Contains(rest, "/") {
+			c.weights = append(c.weights, p)
+		}
+	}
+	return nil
 }
 
 // shards takes the files that an index names.

@@ -38,6 +38,15 @@ func TestChoose(t *testing.T) {
 			"config_sentence_transformers.json": "", "0_Transformer/config.json": "", "0_Transformer/tokenizer.json": "", "0_Transformer/sentence_bert_config.json": "", "0_Transformer/pytorch_model.bin": "",
 			"1_Pooling/config.json": "", "2_Dense/config.json": "", "2_Dense/model.safetensors": "", "2_Dense/pytorch_model.bin": "", "model.safetensors": "", "vocab.txt": "",
 		}, "0_Transformer/config.json 0_Transformer/sentence_bert_config.json 0_Transformer/tokenizer.json 1_Pooling/config.json 2_Dense/config.json config_sentence_transformers.json modules.json 0_Transformer/pytorch_model.bin 2_Dense/model.safetensors"},
+		{"ONNX", map[string]string{"config.json": "", "tokenizer.json": "", "onnx/model.onnx": "", "onnx/model.onnx_data": "", "onnx/model.onnx_data_1": "", "onnx/model_fp16.onnx": "", "onnx/model_fp16.onnx_data": "", "onnx/model_quantized.onnx": ""},
+			"config.json tokenizer.json onnx/model.onnx onnx/model.onnx_data onnx/model.onnx_data_1"},
+		{"ONNX without a configuration", map[string]string{"tokenizer.json": "", "model.onnx": "", "model.onnx.data": "", "model.onnxruntime": "", "onnx/model.onnx": ""},
+			"tokenizer.json model.onnx model.onnx.data"},
+		{"one ONNX file", map[string]string{"config.json": "", "tokenizer.json": "", "onnx/encoder.onnx": "", "onnx/encoder.onnx.data": "", "other/model.onnx": ""},
+			"config.json tokenizer.json onnx/encoder.onnx onnx/encoder.onnx.data"},
+		{"ONNX beside others", map[string]string{"config.json": "", "tokenizer.json": "", "model.safetensors": "", "onnx/model.onnx": ""}, "config.json tokenizer.json model.safetensors"},
+		{"ONNX with modules", map[string]string{"modules.json": `[{"path":"","type":"a.Transformer"},{"path":"1_Pooling","type":"a.Pooling"}]`, "1_Pooling/config.json": "", "config.json": "", "tokenizer.json": "", "onnx/model.onnx": ""},
+			"1_Pooling/config.json config.json modules.json tokenizer.json onnx/model.onnx"},
 	} {
 		got, err := treeOf(c.files).choose(false)
 		if diff := cmp.Diff(c.want, strings.Join(got, " ")); diff != "" || err != nil {
@@ -52,7 +61,9 @@ func TestChooseRefuses(t *testing.T) {
 	for _, c := range []struct{ drop, add, text, want string }{
 		{"config.json", "", "", "config.json: not there"},
 		{"tokenizer.json", "", "", "tokenizer.json: not there, nor a vocabulary"},
-		{"model.safetensors", "onnx/model.onnx", "", "model.safetensors: not there, nor pytorch_model.bin"},
+		{"model.safetensors", "tf_model.h5", "", "model.safetensors: not there, nor pytorch_model.bin"},
+		{"model.safetensors", "other/model.onnx", "", "model.safetensors: not there, nor pytorch_model.bin"},
+		{"config.json", "onnx/model.onnx", "", "config.json: not there"},
 		{"", "modules.json", "{", "modules.json"},
 		{"", "modules.json", `[{"path":"../x","type":"a.Pooling"}]`, "leaves the folder"},
 		{"", "modules.json", `[{"path":"/x","type":"a.Transformer"}]`, "leaves the folder"},
@@ -72,9 +83,21 @@ func TestChooseRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("without %q, with %s %.50s: %v, want %q", c.drop, c.add, c.text, err, c.want)
 		}
-		if gone := (*absent)(nil); errors.As(err, &gone) && c.add == "onnx/model.onnx" && !strings.Contains(gone.cure, c.add) {
+		if gone := (*absent)(nil); errors.As(err, &gone) && c.add == "tf_model.h5" && !strings.Contains(gone.cure, c.add) {
 			t.Errorf("cure %q", gone.cure)
 		}
+	}
+}
+
+// TestChooseOneExport: which of several ONNX files is meant is for the user to say.
+func TestChooseOneExport(t *testing.T) {
+	files := map[string]string{"config.json": "", "tokenizer.json": "", "onnx/a.onnx": "", "onnx/b.onnx": ""}
+	_, err := treeOf(files).choose(false)
+	if err == nil || err.Error() != "onnx/model.onnx: not there, but other ONNX files: onnx/a.onnx, onnx/b.onnx" {
+		t.Errorf("got %v", err)
+	}
+	if got, err := treeOf(files).choose(true); err != nil || len(got) != 2 {
+		t.Errorf("without weights: %v, %v", got, err)
 	}
 }
 
