@@ -10,7 +10,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"skiff/formats/tokenizer"
 	"skiff/packager"
 	"skiff/runtime/infer"
 )
@@ -152,15 +151,11 @@ func (d *demo) table(all [][][]float32, reference [][]float32) {
 
 // reference is the float32 answer of the model that was packed.
 func (d *demo) reference(texts []string) ([][]float32, error) {
-	tok, err := tokenizer.Parse(d.model.TokenizerJSON)
-	if err != nil {
-		return nil, err
-	}
 	reference := d.model.Reference()
 	out := make([][]float32, len(texts))
 	for i, text := range texts {
-		ids := tok.AppendIDs(nil, d.model.Prefix+text, d.model.MaxTokens)
-		if out[i], err = reference.EmbedIDs(ids, nil); err != nil {
+		var err error
+		if out[i], err = reference.Embed(text); err != nil {
 			return nil, err
 		}
 	}

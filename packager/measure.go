@@ -15,14 +15,14 @@ import (
 
 // measure compares the int8 answers with the float32 reference on the corpus.
 func (p *pack) measure(ctx context.Context, model *infer.Model) error {
-	reference := p.model.Reference()
+	reference, prompt := p.model.Reference(), p.model.PromptTokens(p.model.Prefix)
 	cosines := make([]float64, 0, len(p.texts))
 	for i, text := range p.texts {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("measure: %w", err)
 		}
 		ids := p.encode(text)
-		want, err := reference.Run(ids, nil, nil, p.model.Answer)
+		want, err := reference.RunPrompted(ids, prompt, nil, p.model.Answer)
 		if err != nil {
 			return fmt.Errorf("measure: %w", err)
 		}

@@ -14,6 +14,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"skiff/formats/bundle"
 	"skiff/formats/sign"
@@ -190,8 +192,11 @@ func (p *pack) compile() error {
 func (p *pack) meta() bundle.Meta {
 	m := p.model
 	meta := bundle.Meta{
-		MaxTokensPerText: m.MaxTokens, Hidden: m.Dim(), Normalize: m.Normalized(), Prefix: m.Prefix,
+		MaxTokensPerText: m.MaxTokens, Hidden: m.Dim(), Normalize: m.Normalized(), Prefix: m.Prefix, SkipPrompt: m.LeavesPrompt(),
 		Pooling: m.Pooling().String(), Labels: p.task.Labels, MaskToken: p.task.Mask,
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Prompts)) {
+		meta.Prompts = append(meta.Prompts, bundle.Prompt{Name: name, Text: m.Prompts[name]})
 	}
 	if p.task.Scores != 0 {
 		meta.Scores = p.task.Scores.String()

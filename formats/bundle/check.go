@@ -80,6 +80,21 @@ func (c *checker) meta(m Meta) {
 	for _, l := range m.Labels {
 		c.text("label", l)
 	}
+	c.prompts(m.Prompts)
+	n := len(m.Thresholds)
+	c.want(n <= 1 || n == len(m.Labels), ErrCorrupt, "thresholds: %d for %d labels", n, len(m.Labels))
+	for _, v := range m.Thresholds {
+		c.want(v >= 0 && v <= 1, ErrCorrupt, "threshold %g, want 0 to 1", v)
+	}
+}
+
+func (c *checker) prompts(prompts []Prompt) {
+	c.count("prompts", len(prompts), 0, MaxPrompts)
+	for i, p := range prompts {
+		c.label("prompt name", p.Name, true)
+		c.text("prompt", p.Text)
+		c.want(i == 0 || prompts[i-1].Name < p.Name, ErrCorrupt, "prompt %.40q does not follow %.40q", p.Name, prompts[max(i-1, 0)].Name)
+	}
 }
 
 func (c *checker) quality(q Quality) {

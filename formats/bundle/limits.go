@@ -21,6 +21,7 @@ const (
 	MaxShape       = 8 // dimensions
 	MaxChannels    = 64
 	MaxLabels      = 4096
+	MaxPrompts     = 256
 	MaxGoldens     = 64
 	MaxBatch       = 256  // texts of one golden
 	MaxBlocks      = 1024 // block digests of one golden

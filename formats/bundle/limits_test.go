@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"github.com/google/go-cmp/cmp"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -35,6 +37,14 @@ func TestManifestLimits(t *testing.T) {
 		{"hidden", func(m *Manifest) { m.Meta.Hidden = -1 }, ErrLimit},
 		{"labels", func(m *Manifest) { m.Meta.Labels = make([]string, MaxLabels+1) }, ErrLimit},
 		{"prefix", func(m *Manifest) { m.Meta.Prefix = "\xff" }, ErrCorrupt},
+		{"prompts", func(m *Manifest) { m.Meta.Prompts = make([]Prompt, MaxPrompts+1) }, ErrLimit},
+		{"prompt without a name", func(m *Manifest) { m.Meta.Prompts = []Prompt{{"", "x"}} }, ErrLimit},
+		{"prompt", func(m *Manifest) { m.Meta.Prompts = []Prompt{{"a", "\xff"}} }, ErrCorrupt},
+		{"prompts out of order", func(m *Manifest) { m.Meta.Prompts = []Prompt{{"b", ""}, {"a", ""}} }, ErrCorrupt},
+		{"prompt twice", func(m *Manifest) { m.Meta.Prompts = []Prompt{{"a", ""}, {"a", ""}} }, ErrCorrupt},
+		{"thresholds", func(m *Manifest) { m.Meta.Labels, m.Meta.Thresholds = make([]string, 3), make([]float64, 2) }, ErrCorrupt},
+		{"threshold", func(m *Manifest) { m.Meta.Thresholds = []float64{1.5} }, ErrCorrupt},
+		{"no threshold", func(m *Manifest) { m.Meta.Thresholds = []float64{math.NaN()} }, ErrCorrupt},
 		{"goldens", func(m *Manifest) { m.Goldens = make([]Golden, MaxGoldens+1) }, ErrLimit},
 		{"batch", func(m *Manifest) { m.Goldens = []Golden{{}} }, ErrLimit},
 		{"memory", func(m *Manifest) { m.Memory.Arena = 1 << 60 }, ErrLimit},
@@ -69,6 +79,32 @@ func TestManifestLimits(t *testing.T) {
 }
 
 // TestManifestKeys: an unknown odd key is refused by number, an unknown even one ignored, in the manifest and inside it.
+// TestMeta: what a model may have is written and read; what it has not leaves no byte.
+func TestMeta(t *testing.T) {
+	m := tiny(t).Manifest
+	before, err := encodeManifest(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Meta.Prompts = []Prompt{{"document", ""}, {"query", "query: "}}
+	m.Meta.Labels, m.Meta.Thresholds, m.Meta.SkipPrompt = []string{"a", "b"}, []float64{0.4, 0}, true
+	data, err := encodeManifest(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := parseManifest(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(m.Meta, got.Meta); diff != "" {
+		t.Error(diff)
+	}
+	m.Meta.Prompts, m.Meta.Labels, m.Meta.Thresholds, m.Meta.SkipPrompt = nil, nil, nil, false
+	if after, err := encodeManifest(m); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("a manifest without them has other bytes, %v", err)
+	}
+}
+
 func TestManifestKeys(t *testing.T) {
 	b := tiny(t)
 	outer := func(key byte) []byte { // one more pair at the end of the map

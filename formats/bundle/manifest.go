@@ -39,7 +39,18 @@ type Meta struct {
 	Labels           []string `cbor:"11,keyasint,omitempty"`
 	Width            int      `cbor:"12,keyasint,omitempty"` // of the hidden states, where it is not Hidden
 	Scores           string   `cbor:"13,keyasint,omitempty"` // what makes scores of logits: "softmax", "sigmoid" or "none"
+	Prompts          []Prompt `cbor:"14,keyasint,omitempty"` // what may be put before a text in place of Prefix, by ascending name
 	MaskToken        string   `cbor:"15,keyasint,omitempty"` // the token that stands for a word to be found
+
+	// Thresholds are the scores from which a label holds, in the order of Labels; one for all of them where its length is 1.
+	Thresholds []float64 `cbor:"16,keyasint,omitempty"`
+	SkipPrompt bool      `cbor:"17,keyasint,omitempty"` // pooling leaves out the tokens of Prefix, or of the prompt in its place
+}
+
+// Prompt is a text with a name.
+type Prompt struct {
+	Name string `cbor:"1,keyasint"`
+	Text string `cbor:"3,keyasint,omitempty"`
 }
 
 // Kind says what an object is. The numbers are frozen.

@@ -5,10 +5,15 @@ import (
 	"fmt"
 )
 
-// Embed returns one vector of Dim values per text, in order. Texts longer than the
+// Embed returns one vector of Dim values per text, in order. Each text is given the
+// bundle's default prompt, if it has one; Prompted chooses another. Texts longer than the
 // bundle's limit are truncated, as the original model does. The vectors are the
 // caller's; beyond them a call allocates nothing in the steady state.
 func (m *Model) Embed(ctx context.Context, texts []string) ([][]float32, error) {
+	return m.embed(ctx, m.prompt, texts)
+}
+
+func (m *Model) embed(ctx context.Context, p prompt, texts []string) ([][]float32, error) {
 	if err := m.wants(TaskEmbed); err != nil {
 		return nil, err
 	}
@@ -19,7 +24,7 @@ func (m *Model) Embed(ctx context.Context, texts []string) ([][]float32, error) 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.run(ctx, texts, out, nil); err != nil {
+	if err := m.run(ctx, p, texts, out); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -29,9 +34,11 @@ func (m *Model) Embed(ctx context.Context, texts []string) ([][]float32, error) 
 func (m *Model) Tokens(text string) int { return len(m.IDs(nil, text)) }
 
 // IDs appends to dst the token ids that the model runs for text.
-func (m *Model) IDs(dst []int32, text string) []int32 {
-	if p := m.manifest.Meta.Prefix; p != "" {
-		text = p + text
+func (m *Model) IDs(dst []int32, text string) []int32 { return m.ids(dst, m.prompt, text) }
+
+func (m *Model) ids(dst []int32, p prompt, text string) []int32 {
+	if p.text != "" {
+		text = p.text + text
 	}
 	return m.tok.AppendIDs(dst, text, m.manifest.Meta.MaxTokensPerText)
 }
@@ -39,6 +46,10 @@ func (m *Model) IDs(dst []int32, text string) []int32 {
 // Hidden returns the token ids of one text and the rows of the last block's output,
 // [T][H].
 func (m *Model) Hidden(ctx context.Context, text string) ([]int32, [][]float32, error) {
+	return m.hidden(ctx, m.prompt, text)
+}
+
+func (m *Model) hidden(ctx context.Context, p prompt, text string) ([]int32, [][]float32, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var rows [][]float32
@@ -55,10 +66,10 @@ func (m *Model) Hidden(ctx context.Context, text string) ([]int32, [][]float32, 
 		}
 	}
 	none := func(int, output) error { return nil }
-	if err := m.forward(ctx, 1, m.adder([]string{text}), none, tap); err != nil {
+	if err := m.forward(ctx, 1, m.adder(p, []string{text}), none, tap); err != nil {
 		return nil, nil, err
 	}
-	return m.IDs(nil, text), rows, nil
+	return m.ids(nil, p, text), rows, nil
 }
 
 // width is the number of columns of the hidden states.
@@ -79,14 +90,15 @@ func (m *Model) Logits(ctx context.Context, texts []string) ([][][]float32, erro
 		out[i], err = rows.all(m.Dim())
 		return err
 	}
-	return out, m.forward(ctx, len(texts), m.adder(texts), take, nil)
+	return out, m.forward(ctx, len(texts), m.adder(m.prompt, texts), take, nil)
 }
 
-// adder appends texts one by one, and picks their masks where the program picks any.
-func (m *Model) adder(texts []string) func(int, *batch) error {
+// adder appends texts one by one after a prompt, and picks their masks where the program
+// picks any.
+func (m *Model) adder(p prompt, texts []string) func(int, *batch) error {
 	return func(i int, b *batch) error {
 		from := b.mark()
-		b.ids = m.IDs(b.ids, texts[i])
+		b.ids, b.skip = m.ids(b.ids, p, texts[i]), p.tokens
 		if m.prog.MaxPicks == 0 {
 			return nil
 		}
@@ -103,11 +115,11 @@ func (m *Model) adder(texts []string) func(int, *batch) error {
 }
 
 // run gives each text its one row of output. The caller holds mu.
-func (m *Model) run(ctx context.Context, texts []string, out [][]float32, tap func(int, []byte)) error {
+func (m *Model) run(ctx context.Context, p prompt, texts []string, out [][]float32) error {
 	add := func(i int, b *batch) error {
-		b.ids = m.IDs(b.ids, texts[i])
+		b.ids, b.skip = m.ids(b.ids, p, texts[i]), p.tokens
 		return nil
 	}
 	take := func(i int, rows output) error { return rows.read(0, out[i]) }
-	return m.forward(ctx, len(texts), add, take, tap)
+	return m.forward(ctx, len(texts), add, take, nil)
 }

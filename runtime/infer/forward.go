@@ -17,11 +17,13 @@ type batch struct {
 	starts []int32 // of each sequence, then the end
 	picks  []int32 // rows of tokens that the model answers for one by one
 	rows   []int   // output rows of each sequence
+	skip   int     // tokens at the start of each sequence that pools leave out
 }
 
 func (b *batch) reset() {
 	b.ids, b.types, b.picks, b.rows = b.ids[:0], b.types[:0], b.picks[:0], b.rows[:0]
 	b.starts = append(b.starts[:0], 0)
+	b.skip = 0
 }
 
 // mark is how much of a batch is filled.
@@ -94,7 +96,7 @@ func (m *Model) forward(ctx context.Context, n int, add func(i int, b *batch) er
 // sequence number first.
 func (m *Model) pass(ctx context.Context, end mark, first int, take func(int, output) error, tap func(int, []byte)) error {
 	b := &m.batch
-	in := engine.Input{IDs: b.ids[:end.ids], Types: b.types[:end.ids], Starts: b.starts, Picks: b.picks[:end.picks]}
+	in := engine.Input{IDs: b.ids[:end.ids], Types: b.types[:end.ids], Starts: b.starts, Picks: b.picks[:end.picks], Skip: b.skip}
 	data, err := m.machine.Run(ctx, in, tap)
 	if err != nil {
 		return fmt.Errorf("run: %w", err)

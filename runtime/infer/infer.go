@@ -57,7 +57,8 @@ type Model struct {
 	digest   bundle.Digest
 	tok      *tokenizer.Tokenizer
 	prog     *program.Program
-	mask     int32 // id of the token that stands for a word to be found; -1 for none
+	prompt   prompt // the default one
+	mask     int32  // id of the token that stands for a word to be found; -1 for none
 
 	mu      sync.Mutex // guards all below
 	machine *engine.Machine
@@ -124,6 +125,7 @@ func (m *Model) readTokenizer(ctx context.Context, b *bundle.Bundle) error {
 	if m.tok, err = tokenizer.Parse(data); err != nil {
 		return err
 	}
+	m.prompt = m.promptOf(m.manifest.Meta.Prefix)
 	m.mask = -1
 	if name := m.manifest.Meta.MaskToken; name != "" {
 		var ok bool
@@ -173,6 +175,9 @@ func (m *Model) checkPlan() error {
 	}
 	if m.manifest.Meta.MaxTokensPerText > int(p.MaxLength) || m.manifest.Meta.Hidden != int(p.Hidden) {
 		return fmt.Errorf("%w: metadata and program disagree", ErrIncompatible)
+	}
+	if m.manifest.Meta.SkipPrompt != (p.Skips != 0) {
+		return fmt.Errorf("%w: metadata and program disagree on prompts", ErrIncompatible)
 	}
 	if m.tok.VocabSize() > int(p.Vocab) {
 		return fmt.Errorf("%w: tokenizer of %d tokens, program of %d", ErrIncompatible, m.tok.VocabSize(), p.Vocab)

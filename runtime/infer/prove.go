@@ -75,7 +75,7 @@ func (m *Model) golden(ctx context.Context, texts []string) (bundle.Golden, erro
 		return nil
 	}
 	tap := func(i int, rows []byte) { blocks[i].Write(rows) }
-	if err := m.forward(ctx, len(texts), m.adder(texts), take, tap); err != nil {
+	if err := m.forward(ctx, len(texts), m.adder(m.prompt, texts), take, tap); err != nil {
 		return bundle.Golden{}, err
 	}
 	g := bundle.Golden{Texts: texts, Answer: bundle.Digest(answer.Sum(nil))}

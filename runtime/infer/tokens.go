@@ -136,7 +136,7 @@ func (m *Model) FillMask(ctx context.Context, texts []string, k int) ([][][]Cand
 		}
 		return nil
 	}
-	if err := m.forward(ctx, len(texts), m.adder(texts), take, nil); err != nil {
+	if err := m.forward(ctx, len(texts), m.adder(m.prompt, texts), take, nil); err != nil {
 		return nil, err
 	}
 	return out, nil
