@@ -3,6 +3,8 @@ package packager_test
 import (
 	"context"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"skiff/packager"
 	"skiff/packager/corpus"
 	"skiff/packager/graph"
+	"skiff/packager/importer"
 	"skiff/runtime/infer"
 )
 
@@ -131,5 +134,39 @@ func checkShipped(t *testing.T, b *bundle.Bundle, codes map[string]*graph.Int8) 
 		if fused := object != name; !fused && zeros != (c.Zero != nil) {
 			t.Errorf("%s: zero points in the bundle: %v", name, zeros)
 		}
+	}
+}
+
+// The int8 layers of PyTorch's dynamic quantisation ship the codes of their file.
+func TestKeptTorch(t *testing.T) {
+	from := filepath.Join(shared(t, "fixtures"), "bert-sequence-classification")
+	for _, file := range []string{"pytorch_model_qint8.bin", "pytorch_model_qint8_per_channel.bin"} {
+		dir := t.TempDir()
+		for name, target := range map[string]string{
+			"config.json": "config.json", "tokenizer.json": "tokenizer.json", "tokenizer_config.json": "tokenizer_config.json", "pytorch_model.bin": file,
+		} {
+			if err := os.Symlink(filepath.Join(from, target), filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, err := importer.Open(context.Background(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		codes := map[string]*graph.Int8{}
+		for _, w := range graph.Linears(m.Needed(m.Answer)) {
+			if w.Int8 != nil {
+				codes[w.Name] = w.Int8
+			}
+		}
+		b, report, err := packager.Pack(context.Background(), m, packager.Config{Key: fixedKey(), Fast: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d kept, cosine %.5f", file, report.Kept, report.Quality.CosineMean)
+		if report.Kept != len(codes) || report.Kept < 12 || report.Quality.CosineMean < 0.98 {
+			t.Errorf("%s: %d kept of %d, cosine %.5f", file, report.Kept, len(codes), report.Quality.CosineMean)
+		}
+		checkShipped(t, b, codes)
 	}
 }
