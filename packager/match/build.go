@@ -2,12 +2,242 @@ package match
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"skiff/formats/onnx"
 	"skiff/packager/graph"
 )
 
+// The lengths that the graph is walked at: one is long enough to see where windows
+// and buckets end; the other only shows that the length is free.
+const (
+	longWalk  = 515
+	shortWalk = 11
+)
+
+// unbounded is how many tokens a model takes whose graph does not say.
+const unbounded = 8192
+
 func build(ctx context.Context, m *onnx.Model, h Hints) (*graph.Model, Report, error) {
-	return nil, Report{}, errors.New("not yet")
+	m, err := widened(m)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	s, err := newSource(m)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	report := Report{Producer: m.Producer, Opset: m.Opsets[""]}
+	for _, in := range s.inputs {
+		report.Inputs = append(report.Inputs, Role{in.name, in.role})
+	}
+	long := longWalk
+	if n := s.positions(ctx); n > 0 {
+		long = min(long, n)
+	}
+	if long <= shortWalk+1 {
+		return nil, report, &Error{Msg: fmt.Sprintf("texts of %d tokens at most are too short to read the graph", long)}
+	}
+	var sketches []string
+	var g *graph.Model
+	var outs []*output
+	for _, tokens := range []int{s.unlike(shortWalk), s.unlike(long)} {
+		if g, outs, err = s.model(ctx, tokens, h, &report, &sketches); err != nil {
+			return nil, report, err
+		}
+	}
+	if sketches[0] != sketches[1] {
+		return nil, report, &Error{Msg: "the graph does something else with longer texts: " + firstDifference(sketches[0], sketches[1])}
+	}
+	for _, o := range outs {
+		report.Outputs = append(report.Outputs, Role{o.name, o.role})
+	}
+	if err := s.accept(ctx, g, outs, &report); err != nil {
+		return nil, report, err
+	}
+	return g, report, nil
+}
+
+// model reads the graph at one length of text.
+func (s *source) model(ctx context.Context, tokens int, h Hints, report *Report, sketches *[]string) (*graph.Model, []*output, error) {
+	w := newWalk(ctx, s, tokens)
+	outs, err := w.outputs()
+	if err != nil {
+		return nil, nil, err
+	}
+	words := 0
+	for _, in := range s.inputs {
+		if in.role == roleIDs {
+			words = in.rows
+		}
+	}
+	r, err := w.read(outs, words, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	k := &sketch{seen: map[*atom]int{}}
+	k.add(r.answer)
+	*sketches = append(*sketches, k.text.String())
+	if len(*sketches) == 1 {
+		return nil, nil, nil
+	}
+	g := &graph.Model{Name: h.Name, Arch: "onnx", Task: r.task}
+	e := newEmitter(g, tokens)
+	e.emit(r.answer)
+	if r.pooler != nil {
+		e.emit(r.pooler)
+	}
+	if e.err != nil {
+		return nil, nil, e.err
+	}
+	if err := e.finish(r, outs, report); err != nil {
+		return nil, nil, err
+	}
+	return g, outs, nil
+}
+
+// finish fills the fields of the model besides its operations.
+func (e *emitter) finish(r *reading, outs []*output, report *Report) error {
+	m := e.m
+	m.Answer = e.ids[r.answer]
+	p := newPlan(m)
+	m.States = p.states()
+	if m.States == nil {
+		return &Error{Msg: "no layers were found: an attention behind another, with a sum behind the last"}
+	}
+	m.Layers = len(m.States) - 1
+	m.Last = p.last(m, m.States)
+	if r.pooler != nil {
+		m.Pooler = e.ids[r.pooler]
+	}
+	switch r.task {
+	case graph.TaskEncode:
+		m.Answer = m.Last
+		if e.ids[r.answer] != m.Last {
+			report.Notes = append(report.Notes, "the hidden states of the graph are not those of its last layer")
+			m.Answer = e.ids[r.answer]
+			m.Last = m.Answer
+		}
+	case graph.TaskEmbed:
+		m.Pooled = e.ids[r.pool]
+	default:
+		m.Head = &graph.Head{Task: r.task, Problem: r.problem}
+	}
+	m.Hidden = m.Values[m.Last].Cols
+	for _, op := range m.Ops {
+		switch o := op.(type) {
+		case *graph.Attention:
+			m.Heads = o.Heads
+		case *graph.Linear:
+			if !m.Values[o.Out].Pooled && o.Out != m.Answer && o.Act != 0 {
+				m.Inner = max(m.Inner, o.W.Out)
+			}
+		case *graph.Glu:
+			m.Inner = max(m.Inner, m.Values[o.Out].Cols)
+		}
+	}
+	if m.Vocab == 0 {
+		return &Error{Msg: "no table of words"}
+	}
+	if m.MaxPositions == 0 {
+		m.MaxPositions = unbounded
+	}
+	m.MaxTokens = m.MaxPositions
+	name(m)
+	report.Int8 = len(e.int8)
+	if report.Int8 > 0 {
+		report.Notes = append(report.Notes, fmt.Sprintf("%d matrices keep the int8 codes of the file; the scales of its activations are replaced by ours, one a token", report.Int8))
+	}
+	for a := range e.ids {
+		if e.ids[a] == m.Last {
+			r.roles(outs, a)
+		}
+	}
+	report.Notes = append(report.Notes, r.notes...)
+	if err := m.Check(); err != nil {
+		return &Error{Msg: "the parts do not fit: " + err.Error()}
+	}
+	return nil
+}
+
+// unlike is n, or the next smaller number that is the size of no constant.
+func (s *source) unlike(n int) int {
+	sizes := map[int]bool{}
+	for _, c := range s.m.Graph.Consts {
+		for _, d := range c.Shape {
+			sizes[d] = true
+		}
+	}
+	for t := n; t > n/2 && t > 4; t-- {
+		if !sizes[t] {
+			return t
+		}
+	}
+	return n
+}
+
+// positions is how many rows the table of positions has, 0 where none was found: what a
+// short walk says.
+func (s *source) positions(ctx context.Context) int {
+	w := newWalk(ctx, s, s.unlike(shortWalk))
+	if _, err := w.outputs(); err != nil {
+		return 0
+	}
+	n := 0
+	for _, a := range w.store.made {
+		if a.kind == lookupKind && a.table.by == graph.ByPosition {
+			n = least(n, a.table.table.dims()[0]-a.table.first)
+		}
+	}
+	return n
+}
+
+// sketch writes down what atoms are, but for what shows only in long texts.
+type sketch struct {
+	text strings.Builder
+	seen map[*atom]int
+}
+
+func (k *sketch) add(a *atom) int {
+	if n, ok := k.seen[a]; ok {
+		return n
+	}
+	var in []int
+	for _, x := range a.x {
+		in = append(in, k.add(x))
+	}
+	n := len(k.seen) + 1
+	k.seen[a] = n
+	fmt.Fprintf(&k.text, "%d = %d%v %d %d %d", n, a.kind, in, a.cols, a.act, a.how)
+	if a.w != nil {
+		fmt.Fprintf(&k.text, " %s", a.w.key())
+	}
+	if a.norm != nil {
+		fmt.Fprintf(&k.text, " %d %s %s %g", a.norm.kind, digestFloats(a.norm.gain), digestFloats(a.norm.bias), a.norm.eps)
+	}
+	for _, l := range a.lookups {
+		fmt.Fprintf(&k.text, " %s", l.key())
+	}
+	if at := a.attend; at != nil {
+		fmt.Fprintf(&k.text, " %d %d %.6g %g %d %d %d", at.q.a, at.q.d, at.scale, at.q.theta, at.q.first, at.k.first, at.v.first)
+	}
+	fmt.Fprintln(&k.text)
+	return n
+}
+
+// firstDifference is the first line in which two texts differ.
+func firstDifference(a, b string) string {
+	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+	i := slices.IndexFunc(x, func(string) bool { return false })
+	for i = range x {
+		if i >= len(y) || x[i] != y[i] {
+			break
+		}
+	}
+	if i >= len(y) {
+		return "fewer operations"
+	}
+	return fmt.Sprintf("%q, then %q", x[i], y[i])
 }

@@ -1,0 +1,104 @@
+package match
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"skiff/formats/tensor"
+	"skiff/packager/graph"
+)
+
+// bias is graph.Bias, with its table in the file.
+type bias struct {
+	table             *matrix // seen as [rows][heads]
+	buckets, distance int
+}
+
+// farthest is the largest distance at which buckets are thought to end.
+const farthest = 1024
+
+// biasOf finds the table that a bias by distance comes from, and its buckets.
+func (w *walk) biasOf(r *readScores) (*bias, error) {
+	if r.bias == nil {
+		return nil, nil
+	}
+	var names []string
+	for name, v := range w.m.Graph.Consts {
+		if len(v.Shape) == 2 && (v.Shape[0] == r.heads || v.Shape[1] == r.heads) && v.Len() <= r.heads*4*farthest && v.DType != tensor.I64 && v.DType != tensor.I32 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		k, err := constant(name, w.m.Graph.Consts[name])
+		if err != nil || k.mat == nil {
+			continue
+		}
+		for _, m := range []*matrix{k.mat, k.mat.flipped()} {
+			if m.dims()[1] != r.heads {
+				continue
+			}
+			if b := r.fit(m); b != nil {
+				return b, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("a bias by distance is added to scores, but no table of [buckets, %d heads] explains it", r.heads)
+}
+
+// fit finds the buckets with which m gives the bias; nil where there are none.
+func (r *readScores) fit(m *matrix) *bias {
+	a, err := m.array()
+	if err != nil || !a.Float() {
+		return nil
+	}
+	rows := m.dims()[0]
+	near := func(delta, row int) bool {
+		for h := range r.heads {
+			x, y := r.bias[h*(2*r.tokens-1)+delta+r.tokens-1], float64(a.F[row*r.heads+h])
+			if math.Abs(x-y) > 1e-6*max(1, math.Abs(y)) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, buckets := range bucketCounts(rows) {
+		for _, distance := range append([]int{128}, upTo(buckets/4+1, farthest)...) {
+			g := &graph.Bias{Buckets: buckets, MaxDistance: distance}
+			if distance <= buckets/4 {
+				continue
+			}
+			fits := true
+			for delta := 1 - r.tokens; delta < r.tokens && fits; delta++ {
+				row := g.Bucket(delta)
+				fits = row < rows && near(delta, row)
+			}
+			if fits {
+				return &bias{table: m, buckets: buckets, distance: distance}
+			}
+		}
+	}
+	return nil
+}
+
+// bucketCounts are the numbers of buckets that a table of so many rows may have, the
+// likely ones first.
+func bucketCounts(rows int) []int {
+	counts := []int{rows}
+	for n := rows - 1; n >= 4; n-- {
+		if n%2 == 0 {
+			counts = append(counts, n)
+		}
+	}
+	return slices.DeleteFunc(counts, func(n int) bool { return n < 4 || n > rows })
+}
+
+// upTo lists the numbers from low to high.
+func upTo(low, high int) []int {
+	var out []int
+	for n := low; n <= high; n++ {
+		out = append(out, n)
+	}
+	return out
+}

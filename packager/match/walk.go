@@ -1,0 +1,255 @@
+package match
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"skiff/formats/onnx"
+	"skiff/formats/tensor"
+	"skiff/packager/onnxref"
+)
+
+// walk reads the graph as it is for one text of some length.
+type walk struct {
+	*source
+	*store
+	ctx  context.Context
+	text text
+	env  map[string]value
+	left map[string]int // by tensor: how many nodes will still read it
+}
+
+func newWalk(ctx context.Context, s *source, tokens int) *walk {
+	w := &walk{
+		source: s, store: &store{tokens: tokens, made: map[string]*atom{}}, ctx: ctx,
+		text: s.sample(tokens, 16), env: map[string]value{}, left: map[string]int{},
+	}
+	for name, readers := range s.read {
+		w.left[name] = len(readers)
+	}
+	for _, o := range s.m.Graph.Outputs {
+		w.left[o.Name]++
+	}
+	for _, in := range s.inputs {
+		a := in.fill(w.text)
+		k := &known{name: in.name, shape: a.Shape, arr: a}
+		switch in.role {
+		case roleIDs:
+			k.from = fromIDs
+		case roleTypes:
+			k.from = fromTypes
+		}
+		w.env[in.name] = k
+	}
+	return w
+}
+
+// value is what the tensor called name is. Nodes are computed when they are first
+// asked for, so that their order in the file does not matter.
+func (w *walk) value(name string) (value, error) {
+	if v := w.env[name]; v != nil {
+		return v, nil
+	}
+	if c, ok := w.m.Graph.Consts[name]; ok {
+		k, err := constant(name, c)
+		if err != nil {
+			return nil, &Error{Msg: err.Error()}
+		}
+		w.env[name] = k
+		return k, nil
+	}
+	n := w.source.made[name]
+	if n == nil {
+		return nil, &Error{Msg: "tensor " + name + " is made by nothing"}
+	}
+	if err := w.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := w.compute(n); err != nil {
+		return nil, err
+	}
+	if w.env[name] == nil {
+		return nil, w.refuse(n, "its output %q has no meaning here", name)
+	}
+	return w.env[name], nil
+}
+
+// compute reads one node.
+func (w *walk) compute(n *onnx.Node) error {
+	in := make([]value, len(n.Inputs))
+	for i, name := range n.Inputs {
+		if name == "" {
+			continue
+		}
+		v, err := w.value(name)
+		if err != nil {
+			return err
+		}
+		in[i] = v
+	}
+	w.node = labelOf(n)
+	out, err := w.apply(n, in)
+	if err != nil {
+		if e := (*Error)(nil); errors.As(err, &e) {
+			return err
+		}
+		return w.refuse(n, "%v", err)
+	}
+	for i, v := range out {
+		if i < len(n.Outputs) && n.Outputs[i] != "" && v != nil {
+			if k, ok := v.(*known); ok && k.name == "" {
+				k.name = n.Outputs[i]
+			}
+			w.env[n.Outputs[i]] = v
+		}
+	}
+	for _, name := range n.Inputs {
+		if w.left[name]--; w.left[name] == 0 && name != "" {
+			if _, ok := w.m.Graph.Consts[name]; ok || w.source.made[name] != nil {
+				delete(w.env, name)
+			}
+		}
+	}
+	return nil
+}
+
+// apply is the outputs of n.
+func (w *walk) apply(n *onnx.Node, in []value) ([]value, error) {
+	if n.Domain != "" && n.Domain != "ai.onnx" {
+		return nil, w.refuse(n, "operators of the domain %s are not read; export without fusing", n.Domain)
+	}
+	switch n.Op {
+	case "Shape", "Size":
+		return w.shapeOf(n, in)
+	case "DynamicQuantizeLinear":
+		return w.unquantised(in[0])
+	case "MatMulInteger":
+		return one(w.integerProduct(n, in))
+	case "DequantizeLinear":
+		return one(w.dequantised(n, in))
+	case "QuantizeLinear", "QLinearMatMul", "QLinearConv", "ConvInteger":
+		return nil, w.refuse(n, "statically quantised activations are not read; quantise dynamically, or give the float file")
+	case "Gather":
+		return one(w.gather(n, in))
+	}
+	ks, all := knowns(in)
+	if all {
+		return w.fold(n, ks)
+	}
+	return w.data(n, in)
+}
+
+// one is the outputs of a node that has one.
+func one[T value](v T, err error) ([]value, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []value{v}, nil
+}
+
+// knowns are the inputs, where all that are there are known.
+func knowns(in []value) ([]*known, bool) {
+	ks := make([]*known, len(in))
+	for i, v := range in {
+		switch k := v.(type) {
+		case *known:
+			ks[i] = k
+		case nil:
+		default:
+			return nil, false
+		}
+	}
+	return ks, true
+}
+
+// fold computes a node whose inputs are known. Matrices of the file stay there as long
+// as they are only turned over.
+func (w *walk) fold(n *onnx.Node, in []*known) ([]value, error) {
+	if len(in) > 0 && in[0] != nil && in[0].mat != nil && in[0].arr == nil {
+		switch {
+		case n.Op == "Identity", n.Op == "Cast" && staysFloat(n, in[0]):
+			k := *in[0]
+			return []value{&k}, nil
+		case n.Op == "Transpose":
+			m := in[0].mat.flipped()
+			return []value{&known{shape: m.dims(), mat: m}}, nil
+		}
+	}
+	if len(in) == 2 && (n.Op == "Add" || n.Op == "Sum") && in[0].rows != nil && in[1].rows != nil {
+		return one(w.sumOfRows(in[0], in[1]))
+	}
+	arrays := make([]*array, len(in))
+	from := inputs(0)
+	for i, k := range in {
+		if k == nil {
+			continue
+		}
+		a, err := k.array()
+		if err != nil {
+			return nil, err
+		}
+		arrays[i] = a
+		from |= k.from
+	}
+	if len(n.Captures) > 0 {
+		return nil, w.refuse(n, "branches and loops are not read")
+	}
+	out, err := onnxref.Eval(n, arrays, budget)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]value, len(out))
+	for i, a := range out {
+		k := &known{shape: a.Shape, arr: a, from: from}
+		if len(in) > 0 && in[0] != nil && in[0].rows != nil && movesNothing(n.Op) && a.Len() == in[0].arr.Len() && last(a.Shape) == last(in[0].shape) {
+			k.rows = in[0].rows
+		}
+		values[i] = k
+	}
+	return values, nil
+}
+
+// movesNothing tells the operators that leave numbers and their order as they are.
+func movesNothing(op string) bool {
+	return slices.Contains([]string{"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout", "Expand"}, op)
+}
+
+// staysFloat reports whether a Cast of a matrix is from a float type to another.
+func staysFloat(n *onnx.Node, k *known) bool {
+	return (!k.mat.integer() || k.mat.codes != nil) && floatCode(n.Attrs["to"].I)
+}
+
+// shapeOf is the shape of a tensor, or its number of elements.
+func (w *walk) shapeOf(n *onnx.Node, in []value) ([]value, error) {
+	if in[0] == nil {
+		return nil, errors.New("no input")
+	}
+	shape := in[0].dims()
+	if n.Op == "Size" {
+		return []value{&known{shape: []int{}, arr: onnxref.Ints(tensor.I64, []int{}, int64(count(shape)))}}, nil
+	}
+	first, end := 0, len(shape)
+	if a, ok := n.Attrs["start"]; ok {
+		first = clampAxis(int(a.I), len(shape))
+	}
+	if a, ok := n.Attrs["end"]; ok {
+		end = clampAxis(int(a.I), len(shape))
+	}
+	var out []int64
+	for i := first; i < end; i++ {
+		out = append(out, int64(shape[i]))
+	}
+	if out == nil {
+		out = []int64{}
+	}
+	return []value{&known{shape: []int{len(out)}, arr: onnxref.Ints(tensor.I64, []int{len(out)}, out...)}}, nil
+}
+
+// clampAxis is an axis counted from the start, within 0 to rank.
+func clampAxis(axis, rank int) int {
+	if axis < 0 {
+		axis += rank
+	}
+	return max(0, min(axis, rank))
+}
