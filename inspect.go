@@ -20,7 +20,7 @@ func newInspect() *cobra.Command {
 		Use:   "inspect BUNDLE|MODEL|FILE",
 		Short: "Check a bundle, a model's folder or a single model file wholly, and tell what is in it",
 		Long: `Check a bundle, a model's folder (also hf:owner/name[@revision] on a hub) or a single model file
-(safetensors, PyTorch, config.json, tokenizer.json) wholly, and tell what is in it. A bundle's signature is checked
+(safetensors, PyTorch, ONNX, config.json, tokenizer.json) wholly, and tell what is in it. A bundle's signature is checked
 when it is by the default key; who else signed, and whether he is trusted, is what skiff verify answers.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -30,6 +30,7 @@ type packed struct {
 	CosineMean float64          `json:"cosine_mean"`
 	CosineP1   float64          `json:"cosine_p1"`
 	CosineMin  float64          `json:"cosine_min"`
+	Notes      []string         `json:"notes,omitempty"` // of the import
 }
 
 func newPack() *cobra.Command {
@@ -41,7 +42,7 @@ func newPack() *cobra.Command {
 		Short: "Quantise, compile, prove and sign a model into one file",
 		Long: `Quantise, compile, prove and sign a model into one file.
 
-MODEL is a folder, hf:owner/name[@revision] on a hub, or builtin. What is pulled from a hub stays in the cache
+MODEL is a folder, an ONNX file with its tokenizer beside it, hf:owner/name[@revision] on a hub, or builtin. What is pulled from a hub stays in the cache
 that other tools share; HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean there.
 
 The default key is made at first use; its public half lies beside it in the skiff folder of the user's
@@ -108,7 +109,7 @@ func pack(cmd *cobra.Command, arg, output, key string, cfg packager.Config) (pac
 	return packed{
 		Bundle: output, Digest: b.Digest(), Name: b.Manifest.Name, Version: b.Manifest.Version, Release: b.Manifest.Release,
 		Key: cfg.Key.ID().String(), Bytes: b.Size(), Sections: report.Sections, Params: report.Params, Kept: report.Kept, Goldens: report.Goldens,
-		Texts: q.Count, CosineMean: q.CosineMean, CosineP1: q.CosineP1, CosineMin: q.CosineMin,
+		Texts: q.Count, CosineMean: q.CosineMean, CosineP1: q.CosineP1, CosineMin: q.CosineMin, Notes: m.Notes,
 	}, nil
 }
 
@@ -154,5 +155,10 @@ func (r packed) print(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "%s: %s %s, release %d\nbundle %s\nsigned by %s\n%d bytes for %d weights; %d golden batches run\n%s"+
 		"int8 against float32 on %d texts: cosine %.5f on average, %.5f at worst\n",
 		r.Bundle, r.Name, r.Version, r.Release, r.Digest, r.Key, r.Bytes, r.Params, r.Goldens, kept, r.Texts, r.CosineMean, r.CosineMin)
+	for _, note := range r.Notes {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "note: %s\n", note)
+		}
+	}
 	return err
 }

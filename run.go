@@ -38,7 +38,7 @@ func newRun() *cobra.Command {
 		Short: "Answer each text, or each line of standard input",
 		Long: `Answer each text, or each line of standard input, in order.
 
-A MODEL (a folder, hf:owner/name[@revision] on a hub, or builtin) is quantised and compiled in memory first
+A MODEL (a folder, an ONNX file, hf:owner/name[@revision] on a hub, or builtin) is quantised and compiled in memory first
 and gives what its bundle would give; --f32 runs its float32 reference instead. With --json a line that starts
 with " or [ is a JSON string or a pair of them.`,
 		Args: cobra.MinimumNArgs(1),

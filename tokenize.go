@@ -13,6 +13,7 @@ import (
 	"skiff/formats/bundle"
 	"skiff/formats/tokenizer"
 	"skiff/packager/builtin"
+	"skiff/packager/importer"
 )
 
 // tokenized is what skiff tokenize --json prints for each input.
@@ -69,7 +70,7 @@ func tokenize(ctx context.Context, tok *tokenizer.Tokenizer, texts *inputs, out 
 	}
 }
 
-// openTokenizer reads the tokenizer of a bundle, of a model's folder, or a
+// openTokenizer reads the tokenizer of a bundle, of a model's folder or ONNX file, or a
 // tokenizer.json on its own: the weights beside it are not touched.
 func openTokenizer(cmd *cobra.Command, arg, trust string) (*tokenizer.Tokenizer, error) {
 	p := newProgress(cmd.ErrOrStderr())
@@ -99,6 +100,7 @@ func tokenizerText(ctx context.Context, arg, trust string, p *progress) ([]byte,
 	if arg, _, err = pulled(ctx, arg, true, p); err != nil {
 		return nil, err
 	}
+	arg = importer.Folder(arg)
 	if info, err := os.Stat(arg); err == nil && info.IsDir() {
 		arg = filepath.Join(arg, tokenizerFile)
 	}

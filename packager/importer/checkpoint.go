@@ -27,9 +27,15 @@ type checkpoint interface {
 	Close() error
 }
 
-// noteFiles adds the files behind a checkpoint in the part sub of a folder to those that were
+// files are what is behind weights: a checkpoint, or an ONNX file.
+type files interface {
+	Each(visit func(name string, data []byte) error) error
+	Release(data []byte)
+}
+
+// noteFiles adds the files behind the weights in the part sub of a folder to those that were
 // used. Each is read once, a window at a time.
-func noteFiles(ctx context.Context, f *folder, sub string, file checkpoint) error {
+func noteFiles(ctx context.Context, f *folder, sub string, file files) error {
 	return file.Each(func(name string, data []byte) error {
 		sum := sha256.New()
 		for rest := data; len(rest) > 0 && ctx.Err() == nil; {

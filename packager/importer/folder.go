@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io/fs"
 	"sort"
+
+	"skiff/formats/onnx"
 )
 
 // The longest files that are read whole, in bytes.
@@ -17,10 +19,12 @@ const (
 
 // folder is a model folder and the list of the files that were used.
 type folder struct {
-	name    string
-	fsys    fs.FS
-	weights func(sub string) (checkpoint, error)
-	used    []FileInfo
+	name     string
+	fsys     fs.FS
+	weights  func(sub string) (checkpoint, error)
+	onnx     func(name string) (*onnx.Model, error)
+	exported string // the ONNX file that was asked for; "" where the folder was
+	used     []FileInfo
 }
 
 // FileInfo is a file that has a part in a model.

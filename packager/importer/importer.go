@@ -8,6 +8,9 @@
 //	*.safetensors, *.bin -------> operations and weights, by the table of the
 //	                              architecture (arch.go; bert.go and its kin are a
 //	                              page each; build.go appends, weights.go binds)
+//	*.onnx ---------------------> packager/match, where there are no other weights or
+//	                              the file is what was asked for; config.json only
+//	                              names labels then (onnx.go, side.go)
 //	tokenizer.json -------------> formats/tokenizer
 //
 // Folders are read in the layout of Hugging Face with the modules of
@@ -28,6 +31,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"skiff/formats/onnx"
 	"skiff/formats/safetensors"
 	"skiff/formats/strictjson"
 	"skiff/formats/torch"
@@ -90,11 +94,12 @@ func jsonError(file string, err error) error {
 	return err
 }
 
-// Open reads the model folder at dir. The Model owns all its memory; no file
-// stays open. Errors of a folder that is not a good model are *Error or
-// *safetensors.Error or *torch.Error, those of the disk wrap *fs.PathError.
-func Open(ctx context.Context, dir string) (*graph.Model, error) {
-	f, err := osFolder(dir)
+// Open reads the model in the folder at path, or the ONNX file at path with the
+// tokenizer and what else is beside it. The Model owns all its memory; no file
+// stays open. Errors of what is not a good model are *Error, *safetensors.Error,
+// *torch.Error or *onnx.Error, those of the disk wrap *fs.PathError.
+func Open(ctx context.Context, path string) (*graph.Model, error) {
+	f, err := modelAt(path)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +113,14 @@ func OpenFS(ctx context.Context, fsys fs.FS, name string) (*graph.Model, error) 
 	return m, err
 }
 
+// modelAt is the folder at path, or that of the ONNX file at path.
+func modelAt(path string) (*folder, error) {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() && isONNX(path) {
+		return fileFolder(path)
+	}
+	return osFolder(path)
+}
+
 // osFolder is the folder at dir, which must exist.
 func osFolder(dir string) (*folder, error) {
 	abs, err := filepath.Abs(dir)
@@ -119,14 +132,15 @@ func osFolder(dir string) (*folder, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return nil, invalid(dir, "", "give the folder that holds config.json", "not a folder")
+		return nil, invalid(dir, "", "give a model's folder, or an .onnx file", "not a folder")
 	}
 	weights := func(sub string) (checkpoint, error) {
 		at := filepath.Join(abs, filepath.FromSlash(sub))
 		return openCheckpoint(func() (*safetensors.File, error) { return safetensors.OpenFolder(at) },
 			func() (*torch.File, error) { return torch.OpenFolder(at) })
 	}
-	return &folder{name: filepath.Base(abs), fsys: os.DirFS(abs), weights: weights}, nil
+	exported := func(name string) (*onnx.Model, error) { return onnx.Open(filepath.Join(abs, filepath.FromSlash(name))) }
+	return &folder{name: filepath.Base(abs), fsys: os.DirFS(abs), weights: weights, onnx: exported}, nil
 }
 
 // fsFolder is the root of fsys.
@@ -139,7 +153,8 @@ func fsFolder(fsys fs.FS, name string) *folder {
 		return openCheckpoint(func() (*safetensors.File, error) { return safetensors.OpenFS(below) },
 			func() (*torch.File, error) { return torch.OpenFS(below) })
 	}
-	return &folder{name: name, fsys: fsys, weights: weights}
+	exported := func(name string) (*onnx.Model, error) { return onnx.OpenFS(fsys, name) }
+	return &folder{name: name, fsys: fsys, weights: weights, onnx: exported}
 }
 
 // open reads every part of a model and puts them together. The folder's used
@@ -148,11 +163,21 @@ func open(ctx context.Context, f *folder) (*graph.Model, *contents, error) {
 	return openWith(ctx, f, readTokenizer)
 }
 
+// tokenizerReader reads the tokenizer of a model.
+type tokenizerReader func(*folder, *pipeline, *graph.Model, *contents) error
+
 // openWith is open with a choice of how the tokenizer is read.
-func openWith(ctx context.Context, f *folder, readTokenizer func(*folder, *pipeline, *graph.Model, *contents) error) (*graph.Model, *contents, error) {
+func openWith(ctx context.Context, f *folder, readTokenizer tokenizerReader) (*graph.Model, *contents, error) {
 	p, err := readModules(f)
 	if err != nil {
 		return nil, nil, err
+	}
+	name, err := f.findONNX(p.sub)
+	if err != nil {
+		return nil, nil, err
+	}
+	if name != "" {
+		return openONNX(ctx, f, p, name, readTokenizer)
 	}
 	cfg, err := readConfig(f, p.sub)
 	if err != nil {
@@ -166,7 +191,7 @@ func openWith(ctx context.Context, f *folder, readTokenizer func(*folder, *pipel
 	}
 	m := cfg.model()
 	m.Name = f.name
-	c := &contents{config: cfg}
+	c := &contents{info: cfg.info}
 	if err := readWeights(ctx, f, p.sub, cfg, m, c); err != nil {
 		return nil, nil, err
 	}
@@ -180,13 +205,14 @@ func openWith(ctx context.Context, f *folder, readTokenizer func(*folder, *pipel
 		return nil, nil, err
 	}
 	c.files = f.used
-	m.Source = f.digest()
+	m.Source, m.Notes = f.digest(), c.notes
 	return m, c, nil
 }
 
 // contents is what Inspect tells beyond the Model.
 type contents struct {
-	config    *config
+	info      func(m *graph.Model) *ModelInfo
+	onnx      *ONNXInfo // nil where the weights are others
 	tokenizer *TokenizerInfo
 	tensors   []TensorInfo
 	unused    []string // tensors that nothing needs

@@ -23,17 +23,19 @@ const (
 	KindConfig      = "config"
 	KindSafetensors = "safetensors"
 	KindPyTorch     = "pytorch"
+	KindONNX        = "onnx"
 	KindTokenizer   = "tokenizer"
 )
 
 // cureFile says what Inspect takes.
-const cureFile = "give a folder, a .safetensors, a PyTorch .bin or .pt, a config.json or a tokenizer.json"
+const cureFile = "give a folder, a .safetensors, a PyTorch .bin or .pt, an .onnx, a config.json or a tokenizer.json"
 
 // Description is what Inspect found. Parts that the kind has not are nil.
 type Description struct {
 	Path      string         `json:"path"`
 	Kind      string         `json:"kind"`
 	Model     *ModelInfo     `json:"model,omitempty"`
+	ONNX      *ONNXInfo      `json:"onnx,omitempty"`
 	Weights   *WeightsInfo   `json:"weights,omitempty"`
 	Tokenizer *TokenizerInfo `json:"tokenizer,omitempty"`
 	Files     []FileInfo     `json:"files,omitempty"`
@@ -62,6 +64,26 @@ type ModelInfo struct {
 	Source       string   `json:"source,omitempty"` // SHA-256 over the used files
 }
 
+// ONNXInfo is what an ONNX file says of itself.
+type ONNXInfo struct {
+	IR        int64             `json:"ir_version"`
+	Producer  string            `json:"producer,omitempty"`
+	Opsets    map[string]int64  `json:"opsets"` // version by domain
+	Nodes     int               `json:"nodes"`  // without constants, functions written out
+	Operators map[string]int    `json:"operators"`
+	Inputs    []PortInfo        `json:"inputs"`
+	Outputs   []PortInfo        `json:"outputs"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+}
+
+// PortInfo is an input or output of a graph.
+type PortInfo struct {
+	Name  string   `json:"name"`
+	DType string   `json:"dtype,omitempty"`
+	Shape []string `json:"shape"`          // a number, a name, or "?"
+	Role  string   `json:"role,omitempty"` // what the model has it for; empty where there is no model
+}
+
 // WeightsInfo sums up stored tensors.
 type WeightsInfo struct {
 	Parameters int               `json:"parameters"`
@@ -72,8 +94,8 @@ type WeightsInfo struct {
 }
 
 // Inspect checks the model folder or the single file at path wholly and
-// describes it. A file is a .safetensors, a PyTorch .bin, .pt or .pth, a config.json
-// or a tokenizer.json. It never writes; its memory is a small multiple of what it
+// describes it. A file is a .safetensors, a PyTorch .bin, .pt or .pth, an .onnx, a
+// config.json or a tokenizer.json; each is described on its own. It never writes; its memory is a small multiple of what it
 // reads.
 func Inspect(ctx context.Context, path string) (*Description, error) {
 	info, err := os.Stat(path)
@@ -92,6 +114,8 @@ func Inspect(ctx context.Context, path string) (*Description, error) {
 		return inspectSafetensors(ctx, path)
 	case ".bin", ".pt", ".pth":
 		return inspectPyTorch(ctx, path)
+	case onnxExt:
+		return inspectONNX(ctx, path)
 	}
 	if !strings.HasSuffix(path, ".json") || strings.HasSuffix(path, ".index.json") {
 		return nil, unsupported(filepath.Base(path), "", cureFile, "not a model file that can be read")
@@ -110,7 +134,7 @@ func inspectFolder(ctx context.Context, f *folder, path string) (*Description, e
 	if err != nil {
 		return nil, err
 	}
-	d := &Description{Path: path, Kind: KindModel, Model: c.config.info(m), Weights: summary(c.tensors), Tokenizer: c.tokenizer, Files: c.files}
+	d := &Description{Path: path, Kind: KindModel, Model: c.info(m), ONNX: c.onnx, Weights: summary(c.tensors), Tokenizer: c.tokenizer, Files: c.files}
 	for _, name := range c.unused {
 		d.Notes = append(d.Notes, "not needed: "+name)
 	}
@@ -126,15 +150,21 @@ func (c *config) info(m *graph.Model) *ModelInfo {
 	i := &ModelInfo{
 		Arch: m.Arch, Class: c.architecture, Task: m.Task, Layers: m.Layers, Hidden: m.Hidden, Heads: m.Heads,
 		Inner: m.Inner, Vocab: m.Vocab, MaxPositions: m.MaxPositions, Types: m.Types, Activation: c.act("hidden_act").String(),
-		Eps: c.number("layer_norm_eps"), Labels: c.labels, Normalize: m.Normalized(), MaxTokens: m.MaxTokens, Prefix: m.Prefix,
+		Eps: c.number("layer_norm_eps"), Labels: c.labels, MaxTokens: m.MaxTokens,
 	}
+	i.outcome(m)
+	return i
+}
+
+// outcome fills in what is done with the rows of a model.
+func (i *ModelInfo) outcome(m *graph.Model) {
+	i.Normalize, i.Prefix = m.Normalized(), m.Prefix
 	if how := m.Pooling(); how != nil {
 		i.Pooling = how.String()
 	}
 	if m.Source != [32]byte{} {
 		i.Source = hex.EncodeToString(m.Source[:])
 	}
-	return i
 }
 
 // summary adds up a list of tensors.

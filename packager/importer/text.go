@@ -21,6 +21,9 @@ func (d *Description) WriteText(w io.Writer) error {
 	if d.Model != nil {
 		d.Model.write(line)
 	}
+	if d.ONNX != nil {
+		d.ONNX.write(line)
+	}
 	if d.Tokenizer != nil {
 		line("tokenizer", "ids below %d", d.Tokenizer.Vocab)
 	}
@@ -42,7 +45,7 @@ func (d *Description) WriteText(w io.Writer) error {
 }
 
 func (m *ModelInfo) write(line func(key, format string, args ...any)) {
-	line("model", "%s %s, for %s", m.Arch, m.Class, m.Task)
+	line("model", "%s, for %s", strings.TrimSpace(m.Arch+" "+m.Class), m.Task)
 	line("size", "%d layers, hidden %d, %d heads, inner %d, vocabulary %d", m.Layers, m.Hidden, m.Heads, m.Inner, m.Vocab)
 	line("activation", "%s, layer norm epsilon %g", m.Activation, m.Eps)
 	if m.MaxTokens != 0 {
@@ -60,6 +63,35 @@ func (m *ModelInfo) write(line func(key, format string, args ...any)) {
 	if m.Source != "" {
 		line("source", "sha256 %s", m.Source)
 	}
+}
+
+func (o *ONNXInfo) write(line func(key, format string, args ...any)) {
+	var sets, ops []string
+	for _, domain := range slices.Sorted(maps.Keys(o.Opsets)) {
+		sets = append(sets, fmt.Sprintf("%s %d", domain, o.Opsets[domain]))
+	}
+	for _, op := range slices.Sorted(maps.Keys(o.Operators)) {
+		ops = append(ops, fmt.Sprintf("%s %d", op, o.Operators[op]))
+	}
+	line("graph", "version %d of the format by %q, operator sets %s", o.IR, o.Producer, strings.Join(sets, ", "))
+	line("nodes", "%d: %s", o.Nodes, strings.Join(ops, ", "))
+	for _, p := range o.Inputs {
+		p.write("input", line)
+	}
+	for _, p := range o.Outputs {
+		p.write("output", line)
+	}
+	for _, key := range slices.Sorted(maps.Keys(o.Metadata)) {
+		line("metadata", "%s = %q", key, o.Metadata[key])
+	}
+}
+
+func (p PortInfo) write(key string, line func(key, format string, args ...any)) {
+	role := ""
+	if p.Role != "" {
+		role = ", as " + p.Role
+	}
+	line(key, "%s %s [%s]%s", p.Name, p.DType, strings.Join(p.Shape, " "), role)
 }
 
 func (w *WeightsInfo) write(line func(key, format string, args ...any)) {
