@@ -109,8 +109,11 @@ func (s *store) normed(n *norm, x ...*atom) *atom {
 	return s.row(key, atom{kind: normKind, rows: x[0].rows, cols: x[0].cols, norm: n}, x...)
 }
 
-// sum is x + y.
+// sum is x + y; the one that was made first goes first.
 func (s *store) sum(x, y *atom) *atom {
+	if y.n < x.n {
+		x, y = y, x
+	}
 	return s.row("", atom{kind: addKind, rows: x.rows, cols: x.cols}, x, y)
 }
 

@@ -85,6 +85,7 @@ func (s *source) model(ctx context.Context, tokens int, h Hints, report *Report,
 	}
 	g := &graph.Model{Name: h.Name, Arch: "onnx", Task: r.task}
 	e := newEmitter(g, tokens)
+	e.survey(slices.DeleteFunc([]*atom{r.answer, r.pooler}, func(a *atom) bool { return a == nil })...)
 	e.emit(r.answer)
 	if r.pooler != nil {
 		e.emit(r.pooler)

@@ -2,6 +2,7 @@ package match
 
 import (
 	"fmt"
+	"slices"
 
 	"skiff/packager/graph"
 )
@@ -16,7 +17,58 @@ type emitter struct {
 	layers map[string]*graph.LinearWeights
 	norms  map[string]*graph.NormWeights
 	int8   map[*graph.Int8]bool
+	sums   map[[2]*atom]*atom // that are wanted by themselves
 	err    error
+}
+
+// survey finds the sums among what wanted atoms need. Where one is normalised and read
+// by others too, the norms of the model are before its layers, not behind them: then
+// no norm has a residual.
+func (e *emitter) survey(wanted ...*atom) {
+	e.sums = map[[2]*atom]*atom{}
+	seen := map[*atom]bool{}
+	var norms []*atom
+	var visit func(a *atom)
+	visit = func(a *atom) {
+		if seen[a] {
+			return
+		}
+		seen[a] = true
+		for _, x := range a.x {
+			visit(x)
+		}
+		switch {
+		case a.kind == addKind:
+			e.sums[[2]*atom{a.x[0], a.x[1]}] = a
+		case a.kind == normKind && len(a.x) == 2:
+			norms = append(norms, a)
+		}
+	}
+	for _, a := range wanted {
+		visit(a)
+	}
+	if !slices.ContainsFunc(norms, func(a *atom) bool { return e.sums[pair(a)] != nil }) {
+		e.sums = nil
+	}
+}
+
+// pair is what a norm with a residual adds up, as a sum has it.
+func pair(a *atom) [2]*atom {
+	if a.x[0].n < a.x[1].n {
+		return [2]*atom{a.x[0], a.x[1]}
+	}
+	return [2]*atom{a.x[1], a.x[0]}
+}
+
+// summed is the sum that a norm is of, where norms have no residual.
+func (e *emitter) summed(a *atom) graph.ID {
+	key := pair(a)
+	if s := e.sums[key]; s != nil {
+		return e.emit(s)
+	}
+	s := &atom{kind: addKind, x: key[:], rows: a.rows, cols: a.cols}
+	e.sums[key] = s
+	return e.emit(s)
 }
 
 func newEmitter(m *graph.Model, tokens int) *emitter {
@@ -32,8 +84,12 @@ func (e *emitter) emit(a *atom) graph.ID {
 		return id
 	}
 	in := make([]graph.ID, len(a.x))
-	for i, x := range a.x {
-		in[i] = e.emit(x)
+	if a.kind == normKind && len(a.x) == 2 && e.sums != nil {
+		in = []graph.ID{e.summed(a)}
+	} else {
+		for i, x := range a.x {
+			in[i] = e.emit(x)
+		}
 	}
 	if e.err != nil {
 		return 0
