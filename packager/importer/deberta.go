@@ -107,6 +107,7 @@ func (b *build) embedding() int {
 // disentangled is the relative part of a layer's attention.
 func (b *build) disentangled(at, as string) graph.Relative {
 	if !b.on("relative_attention") {
+		b.spare("encoder.LayerNorm.")
 		return nil
 	}
 	h := b.hidden
@@ -137,6 +138,7 @@ func (b *build) disentangled(at, as string) graph.Relative {
 func debertaWords(b *build) {
 	if !b.on("legacy") {
 		x := b.transform("lm_predictions.lm_head.dense", "lm_predictions.lm_head.LayerNorm", b.hidden, b.act("hidden_act"))
+		b.tied = true // this head is given the word table, whatever the configuration says
 		b.decoder(x, "lm_predictions.lm_head.decoder", "lm_predictions.lm_head.bias")
 		return
 	}

@@ -176,6 +176,7 @@ func mobileWords(b *build) {
 		b.after(func() { *table = b.word.Data })
 	} else {
 		b.want(table, []string{"cls.predictions.decoder.weight"}, v, e)
+		b.spare("cls.predictions.decoder.bias") // the same bias under another name
 	}
 	rest := new([]float32)
 	if b.hidden > e {

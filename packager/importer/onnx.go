@@ -139,7 +139,7 @@ func openONNX(ctx context.Context, f *folder, p *pipeline, name string, readToke
 	if err != nil {
 		return nil, nil, graphError(ctx, name, err)
 	}
-	if err := side.agrees(name, m); err != nil {
+	if err := side.agrees(name, p, m); err != nil {
 		return nil, nil, err
 	}
 	m.Name = f.name

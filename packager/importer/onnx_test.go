@@ -135,7 +135,7 @@ func TestSide(t *testing.T) {
 func sideOf(files fs.FS, m *graph.Model) string {
 	s, err := readSide(fsFolder(files, "m"), "")
 	if err == nil {
-		err = s.agrees("m.onnx", m)
+		err = s.agrees("m.onnx", &pipeline{}, m)
 	}
 	if err != nil {
 		return err.Error()

@@ -106,14 +106,14 @@ func (s *side) hint(p *pipeline) string {
 
 // agrees compares what config.json says with the model that was read from the graph
 // called name, and gives the model what only config.json knows.
-func (s *side) agrees(name string, m *graph.Model) error {
+func (s *side) agrees(name string, p *pipeline, m *graph.Model) error {
 	have := map[string]int{"hidden size": m.Hidden, "layers": m.Layers, "heads": m.Heads, "words": m.Vocab}
 	for _, what := range []string{"hidden size", "layers", "heads", "words"} {
 		if said, ok := s.sizes[what]; ok && have[what] != 0 && said.n != have[what] {
 			return invalid(s.file, said.key, "config.json and graph do not belong together", "%d, but the graph of %s has %d", said.n, name, have[what])
 		}
 	}
-	if hint := s.hint(&pipeline{}); hint != "" && hint != m.Task {
+	if hint := s.hint(p); !p.present && hint != "" && hint != m.Task && (hint != graph.TaskEncode || m.Task != graph.TaskEmbed) {
 		s.notes = append(s.notes, fmt.Sprintf("%s names the class %s, but the graph is for %s", s.file, s.architecture, m.Task))
 	}
 	if m.Task == graph.TaskEmbed || m.Task == graph.TaskEncode {
