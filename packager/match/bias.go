@@ -23,28 +23,50 @@ func (w *walk) biasOf(r *readScores) (*bias, error) {
 	if r.bias == nil {
 		return nil, nil
 	}
+	h := uint64(r.heads)
+	for _, v := range r.bias {
+		h = mix(h, math.Float64bits(v))
+	}
+	key := fmt.Sprint(r.heads, h)
+	if b := w.biases[key]; b != nil {
+		return b, nil
+	}
+	b := w.findBias(r)
+	if b == nil {
+		return nil, fmt.Errorf("a bias by distance is added to scores, but no table of [buckets, %d heads] explains it", r.heads)
+	}
+	w.biases[key] = b
+	return b, nil
+}
+
+// findBias tries every table that has a column or row for each head; nil where none fits.
+func (w *walk) findBias(r *readScores) *bias {
 	var names []string
-	for name, v := range w.m.Graph.Consts {
+	for name, v := range w.consts {
 		if len(v.Shape) == 2 && (v.Shape[0] == r.heads || v.Shape[1] == r.heads) && v.Len() <= r.heads*4*farthest && v.DType != tensor.I64 && v.DType != tensor.I32 {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
+	tables := w.coded
 	for _, name := range names {
-		k, err := constant(name, w.m.Graph.Consts[name])
+		k, err := constant(name, w.consts[name])
 		if err != nil || k.mat == nil {
 			continue
 		}
-		for _, m := range []*matrix{k.mat, k.mat.flipped()} {
+		tables = append(tables, k.mat)
+	}
+	for _, table := range tables {
+		for _, m := range []*matrix{table, table.flipped()} {
 			if m.dims()[1] != r.heads {
 				continue
 			}
 			if b := r.fit(m); b != nil {
-				return b, nil
+				return b
 			}
 		}
 	}
-	return nil, fmt.Errorf("a bias by distance is added to scores, but no table of [buckets, %d heads] explains it", r.heads)
+	return nil
 }
 
 // fit finds the buckets with which m gives the bias; nil where there are none.

@@ -166,7 +166,7 @@ func (e *emitter) finish(r *reading, outs []*output, report *Report) error {
 // unlike is n, or the next smaller number that is the size of no constant.
 func (s *source) unlike(n int) int {
 	sizes := map[int]bool{}
-	for _, c := range s.m.Graph.Consts {
+	for _, c := range s.consts {
 		for _, d := range c.Shape {
 			sizes[d] = true
 		}

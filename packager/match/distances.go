@@ -1,28 +1,227 @@
 package match
 
 import (
-	"errors"
+	"fmt"
+	"math"
+	"slices"
 
 	"skiff/formats/onnx"
 	"skiff/packager/graph"
+	"skiff/packager/onnxref"
 )
 
-// distances is graph.Disentangled.
-type distances struct{}
-
-func (w *walk) distancesOf(r *readScores, at *attention) (*distances, error) {
-	if len(r.far) > 0 {
-		return nil, errors.New("relative positions in scores")
-	}
-	return nil, nil
+// distances is graph.Disentangled: queries and keys times rows for distances. The rows
+// are known numbers, projected already: how they were made of a table does not matter
+// for what is computed.
+type distances struct {
+	keys, queries          []float32 // [2*span][A*D]; nil for none
+	width                  int       // A*D
+	span, buckets, farMost int
 }
 
+// timesTable is heads times known numbers, [.., D, R]: what rows for distances add to
+// scores.
 func (w *walk) timesTable(n *onnx.Node, x *tens, k *known) (value, error) {
-	return nil, w.refuse(n, "a product with %v known numbers", k.shape)
+	h, err := w.headsOf(x)
+	if err != nil {
+		return nil, w.refuse(n, "a product with known numbers %v: %v", k.shape, err)
+	}
+	dims := len(k.shape)
+	if dims < 2 || k.from != 0 {
+		return nil, w.refuse(n, "a product with known numbers %v", k.shape)
+	}
+	a, err := k.array()
+	if err != nil {
+		return nil, err
+	}
+	r := k.shape[dims-1]
+	batch, err := join(x.shape[:len(x.shape)-2], k.shape[:dims-2])
+	if err != nil || count(batch) != h.a || k.shape[dims-2] != h.d {
+		return nil, w.refuse(n, "%d heads of %d times known numbers %v", h.a, h.d, k.shape)
+	}
+	full, err := expand(floats(a), append(slices.Clone(batch), h.d, r))
+	if err != nil {
+		return nil, err
+	}
+	rows := onnxref.Floats([]int{h.a, h.d, r}, full.F...)
+	t := whole(w.scores(&score{q: h, rows: rows}, r), append(slices.Clone(batch), w.tokens, r))
+	return t.times(scalarOf(float32(h.scale)).arr)
 }
 
+// tableTimes is known numbers, [.., R, D], times heads turned over.
 func (w *walk) tableTimes(n *onnx.Node, k *known, y *tens) (value, error) {
-	return nil, w.refuse(n, "a product with %v known numbers", k.shape)
+	if len(k.shape) < 2 || len(y.shape) < 2 {
+		return nil, w.refuse(n, "a product with known numbers %v", k.shape)
+	}
+	arr, err := k.array()
+	if err != nil {
+		return nil, err
+	}
+	turned, err := swapped(&tens{shape: k.shape, add: floats(arr)})
+	if err != nil {
+		return nil, err
+	}
+	if y, err = swapped(y); err != nil {
+		return nil, err
+	}
+	kt := &known{shape: turned.shape, arr: orZero(turned.add), from: k.from}
+	if kt.arr, err = expand(kt.arr, kt.shape); err != nil {
+		return nil, err
+	}
+	v, err := w.timesTable(n, y, kt)
+	if err != nil {
+		return nil, err
+	}
+	return swapped(v.(*tens))
 }
 
-func (e *emitter) distances(d *distances) graph.Relative { return nil }
+// distancesOf reads the terms of scores that are of known rows.
+func (w *walk) distancesOf(r *readScores, at *attention) (*distances, error) {
+	if len(r.far) == 0 {
+		return nil, nil
+	}
+	if r.bias != nil || at.q.theta != 0 {
+		return nil, fmt.Errorf("two kinds of relative positions")
+	}
+	d := &distances{width: at.q.a * at.q.d}
+	var place []int // by i-j+T-1: the row
+	for _, x := range r.far {
+		table := (*heads2)(x.a.score.q).key()
+		isQuery := table == (*heads2)(at.q).key()
+		if !isQuery && table != (*heads2)(at.k).key() {
+			return nil, fmt.Errorf("rows for distances times something other than the queries and keys")
+		}
+		at, err := w.placesOf(x, isQuery, r.heads)
+		if err != nil {
+			return nil, err
+		}
+		if place != nil && !slices.Equal(place, at) {
+			return nil, fmt.Errorf("queries and keys take different rows for a distance")
+		}
+		place = at
+		coef, ok := uniform(orOnes(x.coef))
+		if !ok {
+			return nil, fmt.Errorf("rows for distances that are scaled differently from place to place")
+		}
+		ratio := coef / r.scale
+		if math.Abs(ratio-1) < 1e-5 {
+			ratio = 1
+		}
+		rows := projected(x.a.score, ratio)
+		to := &d.keys
+		if !isQuery {
+			to = &d.queries
+		}
+		if *to != nil {
+			return nil, fmt.Errorf("rows for distances twice")
+		}
+		*to = rows
+		d.span = x.a.cols / 2
+	}
+	return d, d.fit(place, w.tokens)
+}
+
+// placesOf is the row that a term takes for each distance, by i-j+T-1.
+func (w *walk) placesOf(x term, isQuery bool, heads int) ([]int, error) {
+	t, r := w.tokens, x.a.cols
+	out := make([]int, 2*t-1)
+	for i := range out {
+		out[i] = -1
+	}
+	if r%2 != 0 {
+		return nil, fmt.Errorf("%d rows for distances, want two for each", r)
+	}
+	for e, p := range x.places(heads * t * t) {
+		head, i, j := e/(t*t), e/t%t, e%t
+		token := j
+		if isQuery {
+			token = i
+		}
+		if p < 0 || int(p)/r != head*t+token {
+			return nil, fmt.Errorf("rows for distances of another token or head")
+		}
+		to := &out[i-j+t-1]
+		if *to >= 0 && *to != int(p)%r {
+			return nil, fmt.Errorf("rows that are taken by something other than the distance")
+		}
+		*to = int(p) % r
+	}
+	return out, nil
+}
+
+// projected is the rows of s as [R][A*D], times ratio.
+func projected(s *score, ratio float64) []float32 {
+	a, d, r := s.rows.Shape[0], s.rows.Shape[1], s.rows.Shape[2]
+	out := make([]float32, len(s.rows.F))
+	for i, v := range s.rows.F {
+		head, col, row := i/(d*r), i/r%d, i%r
+		out[row*a*d+head*d+col] = float32(float64(v) * ratio)
+	}
+	return out
+}
+
+// fit finds the buckets with which the rows are those of the distances.
+func (d *distances) fit(place []int, tokens int) error {
+	try := func(buckets, most int) bool {
+		g := &graph.Disentangled{Span: d.span, Buckets: buckets, MaxPosition: most}
+		for i, row := range place {
+			if g.Row(i-tokens+1) != row {
+				return false
+			}
+		}
+		d.buckets, d.farMost = buckets, most
+		return true
+	}
+	if d.span > 0 && try(0, 0) {
+		return nil
+	}
+	if d.span >= 4 {
+		for _, most := range append([]int{512, 256, 1024, 128, 2048, 64}, upTo(d.span/2+2, 4*farthest)...) {
+			if most > d.span/2+1 && try(d.span, most) {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("distances that are counted in buckets of no known kind")
+}
+
+// distances is d as an operation's relative positions: the projected rows are the
+// table, and its layers pick their columns.
+func (e *emitter) distances(d *distances) graph.Relative {
+	g := &graph.Disentangled{Span: d.span, Buckets: d.buckets, MaxPosition: d.farMost}
+	var parts [][]float32
+	for _, p := range [][]float32{d.keys, d.queries} {
+		if p != nil {
+			parts = append(parts, p)
+		}
+	}
+	rows, cols := 2*d.span, d.width*len(parts)
+	data := make([]float32, rows*cols)
+	for i, p := range parts {
+		for r := range rows {
+			copy(data[r*cols+i*d.width:][:d.width], p[r*d.width:])
+		}
+	}
+	g.Table = &graph.Table{Rows: rows, Cols: cols, Data: data}
+	if d.keys != nil {
+		g.Keys = e.picker(d.width, cols, 0)
+	}
+	if d.queries != nil {
+		g.Queries = e.picker(d.width, cols, cols-d.width)
+	}
+	return g
+}
+
+// picker is the layer that takes width columns of cols, from first.
+func (e *emitter) picker(width, cols, first int) *graph.LinearWeights {
+	key := fmt.Sprintf("pick %d of %d from %d", width, cols, first)
+	if l := e.layers[key]; l != nil {
+		return l
+	}
+	l := &graph.LinearWeights{In: cols, Out: width, Weight: make([]float32, width*cols)}
+	for i := range width {
+		l.Weight[i*cols+first+i] = 1
+	}
+	e.layers[key] = l
+	return l
+}

@@ -34,6 +34,9 @@ func (w *walk) gather(n *onnx.Node, in []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m := data.mat; m != nil && m.integer() && m.codes == nil {
+		v[0].(*known).of = m
+	}
 	return v[0], nil
 }
 
@@ -141,7 +144,7 @@ func (l *lookup) indices(t text) []int64 {
 func (w *walk) padded(n *onnx.Node, l *lookup) (*lookup, error) {
 	var tries []int64
 	for _, name := range w.ancestors(n.Inputs[1]) {
-		c := w.m.Graph.Consts[name]
+		c := w.consts[name]
 		if c.Len() == 1 && (c.DType == tensor.I64 || c.DType == tensor.I32 || c.DType == tensor.F32) {
 			if a, err := onnxref.FromView(c); err == nil {
 				tries = append(tries, int64(number(a, 0)))
@@ -240,6 +243,11 @@ func (w *walk) dequantisedRows(n *onnx.Node, x *known, c *codes, scale, zero *kn
 		return nil, err
 	}
 	k := v[0].(*known)
+	if x.of != nil && len(c.scale) == 1 {
+		m := *x.of
+		m.codes = c
+		w.coded = append(w.coded, &m)
+	}
 	if x.rows != nil && len(c.scale) == 1 {
 		m := *x.rows.table
 		m.codes = c

@@ -130,7 +130,7 @@ func (s *source) reaches(name string) int {
 
 // tableRows is the number of rows of a constant of two dimensions, 0 for anything else.
 func (s *source) tableRows(name string) int {
-	if v, ok := s.m.Graph.Consts[name]; ok {
+	if v, ok := s.consts[name]; ok {
 		if len(v.Shape) == 2 && v.DType != tensor.I64 && v.DType != tensor.I32 {
 			return v.Shape[0]
 		}

@@ -27,7 +27,8 @@ type known struct {
 	arr   *array  // nil while mat is enough
 	mat   *matrix // of two dimensions: where it lies in the file; may be nil
 	from  inputs
-	rows  *rows // which rows of a table these are; may be nil
+	rows  *rows   // which rows of a table these are; may be nil
+	of    *matrix // codes that these were taken from, not yet scaled; may be nil
 }
 
 // rows are rows of a table, one a token, that do not depend on the words.

@@ -3,9 +3,11 @@ package match
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"skiff/formats/onnx"
+	"skiff/formats/tensor"
 	"skiff/packager/onnxref"
 )
 
@@ -15,6 +17,7 @@ type source struct {
 	session *onnxref.Session
 	made    map[string]*onnx.Node   // by tensor: what makes it
 	read    map[string][]*onnx.Node // by tensor: what reads it
+	consts  map[string]tensor.View
 	inputs  []input
 }
 
@@ -23,8 +26,18 @@ func newSource(m *onnx.Model) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{m: m, session: session, made: map[string]*onnx.Node{}, read: map[string][]*onnx.Node{}}
-	for _, n := range m.Graph.Nodes {
+	s := &source{m: m, session: session, made: map[string]*onnx.Node{}, read: map[string][]*onnx.Node{}, consts: map[string]tensor.View{}}
+	s.index(m.Graph)
+	return s, s.findInputs()
+}
+
+// index notes the nodes and constants of g and of the branches within it, whose names
+// are all different.
+func (s *source) index(g *onnx.Graph) {
+	for name, c := range g.Consts {
+		s.consts[name] = c
+	}
+	for _, n := range g.Nodes {
 		for _, o := range n.Outputs {
 			s.made[o] = n
 		}
@@ -33,8 +46,15 @@ func newSource(m *onnx.Model) (*source, error) {
 				s.read[i] = append(s.read[i], n)
 			}
 		}
+		for _, name := range slices.Sorted(maps.Keys(n.Attrs)) {
+			if sub := n.Attrs[name].G; sub != nil {
+				s.index(sub)
+				for _, o := range sub.Outputs {
+					s.read[o.Name] = append(s.read[o.Name], n)
+				}
+			}
+		}
 	}
-	return s, s.findInputs()
 }
 
 // run computes the tensor called want, which nothing but inputs goes into, of other inputs.
@@ -60,7 +80,7 @@ func (s *source) ancestors(name string) []string {
 			return
 		}
 		seen[name] = true
-		if _, ok := s.m.Graph.Consts[name]; ok {
+		if _, ok := s.consts[name]; ok {
 			consts = append(consts, name)
 			return
 		}

@@ -14,16 +14,19 @@ import (
 type walk struct {
 	*source
 	*store
-	ctx  context.Context
-	text text
-	env  map[string]value
-	left map[string]int // by tensor: how many nodes will still read it
+	ctx    context.Context
+	text   text
+	env    map[string]value
+	left   map[string]int   // by tensor: how many nodes will still read it
+	coded  []*matrix        // tables of codes that known numbers were taken from
+	biases map[string]*bias // by what is added to scores: what was found before
 }
 
 func newWalk(ctx context.Context, s *source, tokens int) *walk {
 	w := &walk{
 		source: s, store: &store{tokens: tokens, made: map[string]*atom{}}, ctx: ctx,
 		text: s.sample(tokens, 16), env: map[string]value{}, left: map[string]int{},
+		biases: map[string]*bias{},
 	}
 	for name, readers := range s.read {
 		w.left[name] = len(readers)
@@ -51,7 +54,7 @@ func (w *walk) value(name string) (value, error) {
 	if v := w.env[name]; v != nil {
 		return v, nil
 	}
-	if c, ok := w.m.Graph.Consts[name]; ok {
+	if c, ok := w.consts[name]; ok {
 		k, err := constant(name, c)
 		if err != nil {
 			return nil, &Error{Msg: err.Error()}
@@ -106,7 +109,7 @@ func (w *walk) compute(n *onnx.Node) error {
 	}
 	for _, name := range n.Inputs {
 		if w.left[name]--; w.left[name] == 0 && name != "" {
-			if _, ok := w.m.Graph.Consts[name]; ok || w.source.made[name] != nil {
+			if _, ok := w.consts[name]; ok || w.source.made[name] != nil {
 				delete(w.env, name)
 			}
 		}
@@ -132,6 +135,8 @@ func (w *walk) apply(n *onnx.Node, in []value) ([]value, error) {
 		return nil, w.refuse(n, "statically quantised activations are not read; quantise dynamically, or give the float file")
 	case "Gather":
 		return one(w.gather(n, in))
+	case "If":
+		return w.branch(n, in)
 	}
 	ks, all := knowns(in)
 	if all {
@@ -193,7 +198,7 @@ func (w *walk) fold(n *onnx.Node, in []*known) ([]value, error) {
 		from |= k.from
 	}
 	if len(n.Captures) > 0 {
-		return nil, w.refuse(n, "branches and loops are not read")
+		return nil, w.refuse(n, "loops are not read")
 	}
 	out, err := onnxref.Eval(n, arrays, budget)
 	if err != nil {
@@ -204,6 +209,9 @@ func (w *walk) fold(n *onnx.Node, in []*known) ([]value, error) {
 		k := &known{shape: a.Shape, arr: a, from: from}
 		if len(in) > 0 && in[0] != nil && in[0].rows != nil && movesNothing(n.Op) && a.Len() == in[0].arr.Len() && last(a.Shape) == last(in[0].shape) {
 			k.rows = in[0].rows
+		}
+		if len(in) > 0 && in[0] != nil && (movesNothing(n.Op) || n.Op == "Transpose" || n.Op == "Slice") {
+			k.of = in[0].of
 		}
 		values[i] = k
 	}
@@ -218,6 +226,35 @@ func movesNothing(op string) bool {
 // staysFloat reports whether a Cast of a matrix is from a float type to another.
 func staysFloat(n *onnx.Node, k *known) bool {
 	return (!k.mat.integer() || k.mat.codes != nil) && floatCode(n.Attrs["to"].I)
+}
+
+// branch is an If whose condition does not depend on the words: the branch it takes.
+func (w *walk) branch(n *onnx.Node, in []value) ([]value, error) {
+	k, ok := in[0].(*known)
+	if !ok || k.from != 0 {
+		return nil, w.refuse(n, "a branch that depends on the words")
+	}
+	a, err := k.array()
+	if err != nil {
+		return nil, err
+	}
+	name := "else_branch"
+	if v, ok := uniform(a); ok && v != 0 {
+		name = "then_branch"
+	}
+	g := n.Attrs[name].G
+	if g == nil {
+		return nil, w.refuse(n, "no %s", name)
+	}
+	var out []value
+	for _, o := range g.Outputs {
+		v, err := w.value(o.Name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
 }
 
 // shapeOf is the shape of a tensor, or its number of elements.
