@@ -148,13 +148,9 @@ func checkOutput(path string) error {
 
 // print tells the same for people.
 func (r packed) print(w io.Writer) error {
-	kept := ""
-	if r.Kept > 0 {
-		kept = fmt.Sprintf("%d tensors kept their int8 codes; the activations' scales are ours\n", r.Kept)
-	}
-	_, err := fmt.Fprintf(w, "%s: %s %s, release %d\nbundle %s\nsigned by %s\n%d bytes for %d weights; %d golden batches run\n%s"+
+	_, err := fmt.Fprintf(w, "%s: %s %s, release %d\nbundle %s\nsigned by %s\n%d bytes for %d weights; %d golden batches run\n"+
 		"int8 against float32 on %d texts: cosine %.5f on average, %.5f at worst\n",
-		r.Bundle, r.Name, r.Version, r.Release, r.Digest, r.Key, r.Bytes, r.Params, r.Goldens, kept, r.Texts, r.CosineMean, r.CosineMin)
+		r.Bundle, r.Name, r.Version, r.Release, r.Digest, r.Key, r.Bytes, r.Params, r.Goldens, r.Texts, r.CosineMean, r.CosineMin)
 	for _, note := range r.Notes {
 		if err == nil {
 			_, err = fmt.Fprintf(w, "note: %s\n", note)
