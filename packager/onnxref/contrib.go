@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"skiff/formats/onnx"
 	"skiff/formats/tensor"
 )
 
@@ -28,6 +29,8 @@ func contributed(name string) operator {
 		return operator{3, 4, skipLayerNorm}
 	case "EmbedLayerNormalization":
 		return operator{1, 9, embedLayerNorm}
+	case "QEmbedLayerNormalization":
+		return operator{1, 18, embedLayerNorm}
 	case "FusedMatMul", "TransposeMatMul":
 		return operator{2, 2, fusedMatMul}
 	case "MatMulIntegerToFloat":
@@ -96,41 +99,99 @@ func skipLayerNorm(c *call) ([]*Tensor, error) {
 const contribEps = 1e-12
 
 // embedLayerNorm adds up the rows of two or three tables and normalises the sum.
-// Its second output counts the ones of every line of the mask.
+// Its second output counts the ones of every line of the mask. The tables, gain and
+// bias of QEmbedLayerNormalization are codes; their scales are inputs 8 to 12, their
+// zero points 13 to 17.
 func embedLayerNorm(c *call) ([]*Tensor, error) {
-	ids, types, places := c.in[0], c.arg(1), c.arg(8)
-	for _, i := range []int{2, 3, 5, 6} {
-		if c.arg(i) == nil {
-			return nil, fmt.Errorf("input %d is left out", i)
-		}
-	}
-	if len(ids.Shape) != 2 {
-		return nil, fmt.Errorf("ids %v, want a matrix", ids)
-	}
-	b, n := ids.Shape[0], ids.Shape[1]
-	if places == nil {
-		places = Ints(tensor.I64, []int{1, n})
-		for i := range n {
-			places.I = append(places.I, int64(i))
-		}
-	}
-	sum, err := gather(c.with(c.in[2], ids))
+	ids, types := c.in[0], c.arg(1)
+	places, err := c.positionIDs(ids)
 	if err != nil {
 		return nil, err
 	}
-	for _, x := range []struct{ table, which *Tensor }{{c.in[3], places}, {c.arg(4), types}} {
-		if x.table == nil || x.which == nil {
-			continue
-		}
-		rows, err := gather(c.with(x.table, x.which))
-		if err == nil {
-			sum[0], err = c.plus(sum[0], rows[0])
-		}
-		if err != nil {
+	var parts [5]*Tensor // words, positions, types, gain, bias
+	for i, which := range []*Tensor{ids, places, types, nil, nil} {
+		if parts[i], err = c.embedded(i+2, which); err != nil {
 			return nil, err
 		}
 	}
-	counts := Ints(tensor.I32, []int{b}, make([]int64, b)...)
+	sum := parts[0]
+	for _, t := range parts[1:3] {
+		if sum, err = c.plus(sum, t); err != nil {
+			return nil, err
+		}
+	}
+	counts, err := c.ones(ids)
+	if err != nil {
+		return nil, err
+	}
+	d := c.with(sum, parts[3], parts[4])
+	d.eps = contribEps
+	outs, err := layerNorm(d)
+	if err != nil {
+		return nil, err
+	}
+	return []*Tensor{outs[0], counts, sum}, nil
+}
+
+// positionIDs are given, or count from 0.
+func (c *call) positionIDs(ids *Tensor) (*Tensor, error) {
+	if len(ids.Shape) != 2 {
+		return nil, fmt.Errorf("ids %v, want a matrix", ids)
+	}
+	if c.node.Op == "EmbedLayerNormalization" && c.arg(8) != nil {
+		return c.arg(8), nil
+	}
+	places := Ints(tensor.I64, []int{1, ids.Shape[1]})
+	for i := range ids.Shape[1] {
+		places.I = append(places.I, int64(i))
+	}
+	return places, nil
+}
+
+// embedded is the rows of input i that are asked for, or all of it, decoded if it
+// is codes; nil where types or what they look up are left out.
+func (c *call) embedded(i int, which *Tensor) (*Tensor, error) {
+	v, constant := c.tables[i]
+	t := c.arg(i)
+	if i == 4 && (t == nil && !constant || which == nil) {
+		return nil, nil
+	}
+	if t == nil && !constant {
+		return nil, fmt.Errorf("input %d is left out", i)
+	}
+	if which != nil {
+		d := c.with(t, which)
+		d.tables, d.node = nil, &onnx.Node{Op: "Gather"}
+		if constant {
+			d.tables = map[int]tensor.View{0: v}
+		}
+		rows, err := gather(d)
+		if err != nil {
+			return nil, err
+		}
+		t = rows[0]
+	}
+	if c.node.Op == "EmbedLayerNormalization" {
+		return t, nil
+	}
+	scale, zero := c.arg(i+6), c.arg(i+11)
+	if scale == nil || scale.Len() != 1 {
+		return nil, fmt.Errorf("scale %v of input %d", scale, i)
+	}
+	decoded, err := dequantizeLinear(c.with(t, scale, zero))
+	if err != nil {
+		return nil, err
+	}
+	return decoded[0], nil
+}
+
+// ones counts the ones in every line of the mask, input 7.
+func (c *call) ones(ids *Tensor) (*Tensor, error) {
+	b, n := ids.Shape[0], ids.Shape[1]
+	counts, err := c.make(tensor.I32, []int{b})
+	if err != nil {
+		return nil, err
+	}
 	if mask := c.arg(7); mask != nil {
 		if !slices.Equal(mask.Shape, ids.Shape) || mask.Float() {
 			return nil, fmt.Errorf("mask %v for ids %v", mask, ids)
@@ -139,13 +200,7 @@ func embedLayerNorm(c *call) ([]*Tensor, error) {
 			counts.I[i/n] += truth(v == 1)
 		}
 	}
-	d := c.with(sum[0], c.in[5], c.in[6])
-	d.eps = contribEps
-	outs, err := layerNorm(d)
-	if err != nil {
-		return nil, err
-	}
-	return []*Tensor{outs[0], counts, sum[0]}, nil
+	return counts, nil
 }
 
 // fusedMatMul transposes the last two dimensions of its inputs as it is told;

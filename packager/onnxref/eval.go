@@ -54,12 +54,12 @@ type call struct {
 	ctx    context.Context
 	node   *onnx.Node
 	in     []*Tensor
-	table  *tensor.View // what Gather takes rows of, where in[0] is nil
-	budget int          // elements
-	work   int          // multiplications
-	float  bool         // Config.FloatActivations
-	eps    float64      // default epsilon of a normalisation, where it is not the usual one
-	wrong  error        // an attribute of the wrong type
+	tables map[int]tensor.View // constants that rows are taken of, where in is nil
+	budget int                 // elements
+	work   int                 // multiplications
+	float  bool                // Config.FloatActivations
+	eps    float64             // default epsilon of a normalisation, where it is not the usual one
+	wrong  error               // an attribute of the wrong type
 	outer  func(names []string) (map[string]*Tensor, error)
 }
 
@@ -84,10 +84,18 @@ func find(n *onnx.Node) (operator, error) {
 	if op.run == nil {
 		return op, fmt.Errorf("operator %s of domain %q (version %d) is not known", n.Op, n.Domain, n.Version)
 	}
-	if len(n.Inputs) < op.least || len(n.Inputs) > op.most {
-		return op, fmt.Errorf("%d inputs, want %d to %d", len(n.Inputs), op.least, op.most)
-	}
 	return op, nil
+}
+
+// takes checks a number of inputs.
+func (o operator) takes(n int) error {
+	switch {
+	case n < o.least:
+		return fmt.Errorf("%d inputs, want at least %d", n, o.least)
+	case n > o.most:
+		return fmt.Errorf("%d inputs, want at most %d", n, o.most)
+	}
+	return nil
 }
 
 // standard is the operator of that name in ai.onnx, wherever it lives.
@@ -105,11 +113,11 @@ func (c *call) eval() ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.in) < op.least || len(c.in) > op.most {
-		return nil, fmt.Errorf("%d operands, want %d to %d", len(c.in), op.least, op.most)
+	if err := op.takes(len(c.in)); err != nil {
+		return nil, err
 	}
 	for i := range op.least {
-		if c.in[i] == nil && (i > 0 || c.table == nil) {
+		if _, ok := c.tables[i]; c.in[i] == nil && !ok {
 			return nil, fmt.Errorf("input %d is left out", i)
 		}
 	}

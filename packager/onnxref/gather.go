@@ -60,8 +60,8 @@ func index(v int64, n int) (int, error) {
 
 // gather replaces an axis by the dimensions of the indices.
 func gather(c *call) ([]*Tensor, error) {
-	if c.table != nil {
-		return one(c.rows(*c.table, c.in[1]))
+	if v, ok := c.tables[0]; ok {
+		return one(c.rows(v, c.in[1]))
 	}
 	t := c.in[0]
 	a, err := axis(c.integer("axis", 0), len(t.Shape))

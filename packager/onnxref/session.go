@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"skiff/formats/onnx"
 	"skiff/formats/tensor"
@@ -83,7 +84,11 @@ func newSession(g *onnx.Graph, cfg Config, outer map[string]bool) (*Session, err
 
 // admit checks node i and adds what it makes to known.
 func (s *Session) admit(i int, n *onnx.Node, known map[string]bool) error {
-	if _, err := find(n); err != nil {
+	op, err := find(n)
+	if err != nil {
+		return err
+	}
+	if err := op.takes(len(n.Inputs)); err != nil {
 		return err
 	}
 	for _, in := range reads(n) {
@@ -228,14 +233,11 @@ func (r *run) step(n *onnx.Node) error {
 
 // call gathers what node n works on.
 func (r *run) call(n *onnx.Node) (*call, error) {
-	c := &call{ctx: r.ctx, node: n, budget: r.s.config.Budget - r.alive, work: workPerElement * r.s.config.Budget, float: r.s.config.FloatActivations}
-	c.outer = r.scope
+	c := &call{ctx: r.ctx, node: n, budget: r.s.config.Budget - r.alive, work: workPerElement * r.s.config.Budget, float: r.s.config.FloatActivations, outer: r.scope, tables: map[int]tensor.View{}}
 	for i, name := range n.Inputs {
-		if i == 0 && len(n.Inputs) == 2 && n.Op == "Gather" {
-			if v, ok := r.table(n); ok {
-				c.in, c.table = append(c.in, nil), &v
-				continue
-			}
+		if v, ok := r.table(n, i); ok {
+			c.in, c.tables[i] = append(c.in, nil), v
+			continue
 		}
 		t, err := r.value(name)
 		if err != nil {
@@ -246,12 +248,14 @@ func (r *run) call(n *onnx.Node) (*call, error) {
 	return c, nil
 }
 
-// table is the constant that n gathers rows of. It is not copied: a vocabulary
-// is much larger than the rows of a few words.
-func (r *run) table(n *onnx.Node) (tensor.View, bool) {
-	v, ok := r.s.graph.Consts[n.Inputs[0]]
-	_, fed := r.feeds[n.Inputs[0]]
-	return v, ok && !fed && n.Attrs["axis"].I == 0 && len(v.Shape) > 0
+// table is the constant that is input i of n, if n gathers rows of it. It is not
+// copied: a vocabulary is much larger than the rows of a few words.
+func (r *run) table(n *onnx.Node, i int) (tensor.View, bool) {
+	v, ok := r.s.graph.Consts[n.Inputs[i]]
+	_, fed := r.feeds[n.Inputs[i]]
+	gathered := n.Op == "Gather" && i == 0 && n.Attrs["axis"].I == 0 ||
+		strings.HasSuffix(n.Op, "EmbedLayerNormalization") && i >= 2 && i <= 4
+	return v, ok && !fed && gathered && len(v.Shape) > 0
 }
 
 // value is the tensor called name; nil where there is no name.
