@@ -17,8 +17,12 @@ const (
 	shortWalk = 11
 )
 
-// unbounded is how many tokens a model takes whose graph does not say.
-const unbounded = 8192
+// How many tokens a model takes whose graph does not say: at most, and unless its
+// tokenizer asks for more.
+const (
+	unbounded = 8192
+	usual     = 512
+)
 
 func build(ctx context.Context, m *onnx.Model, h Hints) (*graph.Model, Report, error) {
 	m, err := widened(m)
@@ -142,10 +146,10 @@ func (e *emitter) finish(r *reading, outs []*output, report *Report) error {
 	if m.Vocab == 0 {
 		return &Error{Msg: "no table of words"}
 	}
-	if m.MaxPositions == 0 {
-		m.MaxPositions = unbounded
-	}
 	m.MaxTokens = m.MaxPositions
+	if m.MaxPositions == 0 {
+		m.MaxPositions, m.MaxTokens = unbounded, usual
+	}
 	name(m)
 	report.Int8 = len(e.int8)
 	if report.Int8 > 0 {

@@ -1,76 +1,145 @@
-package match
+package match_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
-	"skiff/formats/onnx"
+	"skiff/formats/safetensors"
+	"skiff/packager/graph"
+	"skiff/packager/match"
 )
 
-// sharedDir is the folder of test data beside the repository.
-func sharedDir(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("SKIFF_SHARED"); dir != "" {
-		return dir
+// TestFixtures reads every ONNX file of the fixtures. Those of floats give the goldens
+// that torch computed; those of codes keep them. Both were compared with their graph
+// before they were accepted.
+func TestFixtures(t *testing.T) {
+	for _, path := range fixtures(t) {
+		if static(path) {
+			continue
+		}
+		t.Run(shortName(path), func(t *testing.T) {
+			g, report := build(t, open(t, path))
+			t.Logf("%s, %v -> %v, %d layers, %d heads: %.1e from the graph on %v tokens", g.Task, report.Inputs, report.Outputs, g.Layers, g.Heads, report.Diff, report.Lengths)
+			if strings.Contains(path, "int8") {
+				checkCodes(t, g, report)
+				return
+			}
+			compareGolden(t, g, path)
+		})
 	}
-	dir, err := os.Getwd()
+}
+
+// checkCodes expects every layer to keep its codes, and the report to say what that means.
+func checkCodes(t *testing.T, g *graph.Model, report match.Report) {
+	t.Helper()
+	kept := 0
+	for _, l := range graph.Linears(g.Ops) {
+		if l.Int8 == nil {
+			continue
+		}
+		kept++
+		for i, w := range l.Weight {
+			row := i / l.In
+			zero := int32(0)
+			if l.Int8.Zero != nil {
+				zero = l.Int8.Zero[min(row, len(l.Int8.Zero)-1)]
+			}
+			want := float64(int32(l.Int8.Codes[i])-zero) * float64(l.Int8.Scale[min(row, len(l.Int8.Scale)-1)])
+			if float32(want) != w {
+				t.Fatalf("%s: number %d is %g, its code says %g", l.Name, i, w, want)
+			}
+		}
+	}
+	if all := len(graph.Linears(g.Ops)); kept < all-1 || report.Int8 < kept || len(report.Notes) == 0 {
+		t.Errorf("%d of %d layers keep their codes, the report says %d and %q", kept, all, report.Int8, report.Notes)
+	}
+}
+
+// compareGolden compares everything of the goldens that g has.
+func compareGolden(t *testing.T, g *graph.Model, path string) {
+	t.Helper()
+	cases, file := golden(t, path)
+	ref, top, compared := g.Reference(), 0.0, 0
+	for i, c := range cases {
+		check := func(name string, id graph.ID) {
+			v, ok := file.Tensor(fmt.Sprintf("%d.%s", i, name))
+			if !ok || id == 0 {
+				return
+			}
+			want, err := v.Float32s()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := ref.Run(c.IDs, c.Types, nil, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compared++
+			top = max(top, worst(t, got[0], want))
+		}
+		for l, id := range g.States {
+			check(fmt.Sprintf("hidden.%d", l), id)
+		}
+		check("last_hidden_state", g.Last)
+		check("pooled", g.Pooled)
+		switch g.Task {
+		case graph.TaskEmbed:
+			check("embedding", g.Answer)
+		case graph.TaskAnswer:
+			compared++
+			top = max(top, spanDifference(t, ref, g, file, i, c))
+		case graph.TaskEncode:
+			check("pooler_output", g.Pooler)
+		default:
+			check("logits", g.Answer)
+		}
+	}
+	t.Logf("%d tensors: %.1e from torch", compared, top)
+	if !(top <= 1e-4) || compared < len(cases) {
+		t.Errorf("%d tensors compared, %.1e from torch", compared, top)
+	}
+}
+
+// spanDifference compares the starts and ends of a case.
+func spanDifference(t *testing.T, ref *graph.Reference, g *graph.Model, file *safetensors.File, i int, c goldenCase) float64 {
+	t.Helper()
+	got, err := ref.Run(c.IDs, c.Types, nil, g.Answer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
+	top := 0.0
+	for col, name := range []string{"start_logits", "end_logits"} {
+		v, ok := file.Tensor(fmt.Sprintf("%d.%s", i, name))
+		if !ok {
+			t.Fatalf("no %s in the goldens", name)
 		}
-		if dir == filepath.Dir(dir) {
-			t.Skip("SKIPPED LOUDLY: no go.mod above the tests")
+		want, err := v.Float32s()
+		if err != nil {
+			t.Fatal(err)
 		}
-		dir = filepath.Dir(dir)
+		ours := make([]float32, len(want))
+		for j := range ours {
+			ours[j] = got[0][2*j+col]
+		}
+		top = max(top, worst(t, ours, want))
 	}
-	dir = filepath.Join(dir, "..", "shared")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skip("SKIPPED LOUDLY: no folder ../shared beside the repository")
-	}
-	return dir
+	return top
 }
 
-// fixtures are the ONNX files of the fixtures.
-func fixtures(t *testing.T) []string {
-	t.Helper()
-	all, err := filepath.Glob(filepath.Join(sharedDir(t), "fixtures", "*", "model*.onnx"))
-	if err != nil || len(all) == 0 {
-		t.Fatal("no fixtures", err)
-	}
-	return all
-}
-
-// shortName is a fixture's folder and file.
-func shortName(path string) string {
-	return filepath.Base(filepath.Dir(path)) + "/" + strings.TrimSuffix(filepath.Base(path), ".onnx")
-}
-
-func TestFixtures(t *testing.T) {
+// TestStaticQuantisation expects files with fixed activation scales to be refused.
+func TestStaticQuantisation(t *testing.T) {
 	for _, path := range fixtures(t) {
-		t.Run(shortName(path), func(t *testing.T) {
-			m, err := onnx.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer m.Close()
-			g, report, err := Build(context.Background(), m, Hints{})
-			if strings.Contains(path, "qdq") {
-				if err == nil {
-					t.Error("accepted")
-				}
-				t.Log(err)
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%s: %d layers, %d heads, hidden %d, inner %d, %d words, %d places, eps %g: %.1e at %v; %v", g.Task, g.Layers, g.Heads, g.Hidden, g.Inner, g.Vocab, g.MaxPositions, g.Eps, report.Diff, report.Lengths, report.Notes)
-		})
+		if !static(path) {
+			continue
+		}
+		_, _, err := match.Build(context.Background(), open(t, path), match.Hints{})
+		bad := (*match.Error)(nil)
+		if !errors.As(err, &bad) || bad.Op != "QuantizeLinear" || len(bad.Near) < 3 || !strings.Contains(err.Error(), "static") {
+			t.Errorf("%s: %v", shortName(path), err)
+		}
+		t.Log(err)
 	}
 }

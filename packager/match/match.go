@@ -60,7 +60,8 @@ type Role struct {
 }
 
 // Build reads m as a model. Its arrays are its own: m may be closed afterwards. It has
-// no tokenizer and no labels; MaxTokens is MaxPositions.
+// no tokenizer and no labels. MaxTokens is MaxPositions, and 512 where positions have no
+// end.
 //
 // The error of a graph that is not understood is an *Error, that of one that was
 // understood and computes something else an *Unequal.
