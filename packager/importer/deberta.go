@@ -106,7 +106,8 @@ func (b *build) embedding() int {
 
 // disentangled is the relative part of a layer's attention.
 func (b *build) disentangled(at, as string) graph.Relative {
-	if !b.on("relative_attention") {
+	if !b.on("relative_attention") || len(b.marks("pos_att_type")) == 0 {
+		b.spare("encoder.rel_embeddings.") // scores by content alone
 		b.spare("encoder.LayerNorm.")
 		return nil
 	}
