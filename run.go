@@ -18,6 +18,8 @@ const runBatch = 32
 
 // runner is a model that skiff run can ask: infer.Model, or the float32 reference.
 type runner interface {
+	// forTask is the task of the model; "" where it has hidden states only.
+	forTask() string
 	// answers gives one answer per input.
 	answers(ctx context.Context, batch []input) ([]answer, error)
 	// hidden gives the token ids of an input and the rows of the last block's output.
@@ -29,6 +31,7 @@ type runFlags struct {
 	json, f32, hidden bool
 	trust             string
 	engine            infer.Config
+	ask               asking
 }
 
 func newRun() *cobra.Command {
@@ -40,7 +43,10 @@ func newRun() *cobra.Command {
 
 A MODEL (a folder, an ONNX file, hf:owner/name[@revision] on a hub, or builtin) is quantised and compiled in memory first
 and gives what its bundle would give; --f32 runs its float32 reference instead. With --json a line that starts
-with " or [ is a JSON string or a pair of them.`,
+with " or [ is a JSON string or a pair of them.
+
+What the model is for comes from its own files, and so do labels, thresholds, prompts and the longest text. Flags
+that begin with a task's name below are for that task alone.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if err := checkEngine(f.engine); err != nil {
@@ -49,18 +55,25 @@ with " or [ is a JSON string or a pair of them.`,
 			if f.hidden && !f.json {
 				return usageError{errors.New("--hidden needs --json")}
 			}
+			if err := f.ask.check(cmd); err != nil {
+				return err
+			}
 			ctx := cmd.Context()
 			r, err := openRunner(ctx, args[0], f, newProgress(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, r.close(context.WithoutCancel(ctx))) }()
+			if err := f.ask.suits(r.forTask()); err != nil {
+				return err
+			}
 			return answerAll(ctx, r, newInputs(args[1:], cmd.InOrStdin(), f.json), cmd.OutOrStdout(), f)
 		},
 	}
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object per input")
 	cmd.Flags().BoolVar(&f.f32, "f32", false, "run the float32 reference of a MODEL")
 	cmd.Flags().BoolVar(&f.hidden, "hidden", false, "add token ids and the last hidden state (with --json)")
+	askingFlags(cmd, &f.ask)
 	trustFlag(cmd, &f.trust)
 	engineFlags(cmd, &f.engine)
 	return cmd
@@ -92,7 +105,7 @@ func openRunner(ctx context.Context, arg string, f runFlags, p *progress) (runne
 		if err != nil {
 			return nil, err
 		}
-		return modelRunner{m}, nil
+		return newModelRunner(ctx, m, f.ask)
 	}
 	isFile, err := isBundle(arg)
 	if err != nil {
@@ -105,7 +118,7 @@ func openRunner(ctx context.Context, arg string, f runFlags, p *progress) (runne
 	if err != nil {
 		return nil, err
 	}
-	return newReference(m)
+	return newReference(m, f.ask)
 }
 
 func answerAll(ctx context.Context, r runner, in *inputs, out io.Writer, f runFlags) error {
@@ -132,7 +145,7 @@ func answerBatch(ctx context.Context, r runner, batch []input, hidden bool) ([]a
 		return nil, err
 	}
 	for i := range batch {
-		answers[i].Input = batch[i]
+		answers[i].Input = &batch[i]
 		if !hidden {
 			continue
 		}

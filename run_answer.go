@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,15 +15,17 @@ import (
 // answer is what skiff run --json prints for each input; which fields there are depends on
 // the task.
 type answer struct {
-	Input      input              `json:"input"`
+	Input      *input             `json:"input,omitempty"`
 	Embedding  []float32          `json:"embedding,omitempty"`
 	Label      string             `json:"label,omitempty"`
 	Score      *float32           `json:"score,omitempty"`
+	Labels     []string           `json:"labels,omitzero"` // those that reach their threshold; nil where there is none
 	Scores     map[string]float32 `json:"scores,omitempty"`
 	Entities   *[]entity          `json:"entities,omitempty"`
 	Answer     *string            `json:"answer,omitempty"`
 	Start      *int               `json:"start,omitempty"`
 	End        *int               `json:"end,omitempty"`
+	Answers    []answer           `json:"answers,omitempty"`    // all of them, where several were asked for
 	Candidates any                `json:"candidates,omitempty"` // of one mask; a list of such for several
 	IDs        []int32            `json:"ids,omitempty"`
 	Hidden     [][]float32        `json:"last_hidden_state,omitempty"` // T rows of H
@@ -41,14 +45,21 @@ type candidate struct {
 	Score float32 `json:"score"`
 }
 
-// topWords is how many words are offered for a mask.
-const topWords = 5
-
-func classified(labels []string, scores []float32) answer {
+// classified is the best label, those that reach their thresholds, and the scores of the
+// best top, or of all where top is 0.
+func classified(labels []string, scores []float32, thresholds []float64, top int) answer {
 	best := task.Top(scores)
-	a := answer{Label: labels[best], Score: &scores[best], Scores: map[string]float32{}}
-	for i, label := range labels {
-		a.Scores[label] = scores[i]
+	a := answer{Label: labels[best], Score: &scores[best], Scores: map[string]float32{}, Labels: task.Reached(labels, scores, thresholds)}
+	order := make([]int, len(labels))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(scores[j], scores[i]) })
+	if top > 0 {
+		order = order[:min(top, len(order))]
+	}
+	for _, i := range order {
+		a.Scores[labels[i]] = scores[i]
 	}
 	return a
 }
@@ -61,10 +72,24 @@ func tagged(text string, found []task.Entity) answer {
 	return answer{Entities: &list}
 }
 
-// found is the span of a text that answers; an empty one where there is none.
-func found(text string, s task.Span) answer {
-	part := string([]rune(text)[s.Start:s.End])
-	return answer{Answer: &part, Start: &s.Start, End: &s.End, Score: &s.Score}
+// found is the best span of a text that answers, an empty one where there is none, and all
+// of them where top were asked for.
+func found(text string, spans []task.Span, top int) answer {
+	runes := []rune(text)
+	one := func(s task.Span) answer {
+		part := string(runes[s.Start:s.End])
+		return answer{Answer: &part, Start: &s.Start, End: &s.End, Score: &s.Score}
+	}
+	if len(spans) == 0 {
+		return one(task.Span{})
+	}
+	best := one(spans[0])
+	for _, s := range spans {
+		if top > 0 {
+			best.Answers = append(best.Answers, one(s))
+		}
+	}
+	return best
 }
 
 func filled(masks [][]infer.Candidate) answer {
@@ -92,8 +117,16 @@ func (a answer) print(out io.Writer, asJSON bool) error {
 func (a answer) line() string {
 	var words []string
 	switch {
+	case a.Labels != nil:
+		for _, label := range a.Labels {
+			words = append(words, fmt.Sprintf("%s %g", label, a.Scores[label]))
+		}
 	case a.Label != "":
 		return fmt.Sprintf("%s %g", a.Label, *a.Score)
+	case a.Answers != nil:
+		for _, one := range a.Answers {
+			words = append(words, fmt.Sprintf("%q %g", *one.Answer, *one.Score))
+		}
 	case a.Answer != nil:
 		return *a.Answer
 	case a.Score != nil:

@@ -2,13 +2,29 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"skiff/runtime/infer"
-	"skiff/runtime/task"
 )
 
 // modelRunner asks a loaded bundle.
-type modelRunner struct{ *infer.Model }
+type modelRunner struct {
+	*infer.Model
+	ask      asking
+	prompted infer.Prompted // with the prompt that was asked for
+}
+
+// newModelRunner owns m.
+func newModelRunner(ctx context.Context, m *infer.Model, ask asking) (runner, error) {
+	p, err := m.Prompted(ask.prompt)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("--prompt: %w", err), m.Close(context.WithoutCancel(ctx)))
+	}
+	return modelRunner{m, ask, p}, nil
+}
+
+func (r modelRunner) forTask() string { return r.Manifest().Task }
 
 func (r modelRunner) close(ctx context.Context) error { return r.Close(ctx) }
 
@@ -16,7 +32,7 @@ func (r modelRunner) hidden(ctx context.Context, in input) ([]int32, [][]float32
 	if err := single(in, r.Manifest().Task); err != nil {
 		return nil, nil, err
 	}
-	return r.Hidden(ctx, in.Text)
+	return r.prompted.Hidden(ctx, in.Text)
 }
 
 func (r modelRunner) answers(ctx context.Context, batch []input) ([]answer, error) {
@@ -43,19 +59,19 @@ func (r modelRunner) ofTexts(ctx context.Context, name string, texts []string) (
 	out := make([]answer, len(texts))
 	switch name {
 	case infer.TaskTag:
-		found, err := r.Tag(ctx, texts, task.AggregateSimple)
+		found, err := r.Tag(ctx, texts, r.ask.aggregate())
 		for i := range found {
 			out[i] = tagged(texts[i], found[i])
 		}
 		return out, err
 	case infer.TaskFillMask:
-		found, err := r.FillMask(ctx, texts, topWords)
+		found, err := r.FillMask(ctx, texts, r.ask.words())
 		for i := range found {
 			out[i] = filled(found[i])
 		}
 		return out, err
 	}
-	vectors, err := r.Embed(ctx, texts)
+	vectors, err := r.prompted.Embed(ctx, texts)
 	for i := range vectors {
 		out[i].Embedding = vectors[i]
 	}
@@ -70,7 +86,7 @@ func (r modelRunner) classify(ctx context.Context, batch []input) ([]answer, err
 	found, err := r.Classify(ctx, texts)
 	out := make([]answer, len(batch))
 	for i := range found {
-		out[i] = classified(r.Labels(), found[i].Scores)
+		out[i] = classified(r.Labels(), found[i].Scores, r.ask.thresholds(r.Manifest().Meta.Thresholds), r.ask.top)
 	}
 	return out, err
 }
@@ -81,11 +97,11 @@ func (r modelRunner) find(ctx context.Context, batch []input) ([]answer, error) 
 		if err := paired(in, "a question and a text"); err != nil {
 			return nil, err
 		}
-		span, _, err := r.Answer(ctx, in.Text, *in.Pair)
+		spans, err := r.Answers(ctx, in.Text, *in.Pair, r.ask.finding)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = found(*in.Pair, span)
+		out[i] = found(*in.Pair, spans, r.ask.top)
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"skiff/formats/tokenizer"
@@ -18,9 +19,12 @@ type reference struct {
 	ref   *graph.Reference
 	tok   *tokenizer.Tokenizer
 	task  packager.Task // its name is "" for a model that has hidden states only
+	ask   asking
+
+	prompt string // before every text
 }
 
-func newReference(m *graph.Model) (*reference, error) {
+func newReference(m *graph.Model, ask asking) (*reference, error) {
 	tok, err := tokenizer.Parse(m.TokenizerJSON)
 	if err != nil {
 		return nil, fmt.Errorf("read tokenizer: %w", err)
@@ -29,7 +33,12 @@ func newReference(m *graph.Model) (*reference, error) {
 	if tok, err = tokenizer.Parse(tok.Canonical(m.MaxTokens)); err != nil {
 		return nil, fmt.Errorf("canonical tokenizer: %w", err)
 	}
-	r := &reference{model: m, ref: m.Reference(), tok: tok}
+	r := &reference{model: m, ref: m.Reference(), tok: tok, ask: ask, prompt: m.Prefix}
+	if text, ok := m.Prompts[ask.prompt]; ok {
+		r.prompt = text
+	} else if ask.prompt != "" {
+		return nil, fmt.Errorf("--prompt: %w", infer.NoPrompt(ask.prompt, slices.Sorted(maps.Keys(m.Prompts))))
+	}
 	if m.Task == graph.TaskEncode {
 		return r, nil
 	}
@@ -39,13 +48,15 @@ func newReference(m *graph.Model) (*reference, error) {
 
 func (r *reference) close(context.Context) error { return nil }
 
+func (r *reference) forTask() string { return r.task.Name }
+
 // encode is an input as the model takes it.
 func (r *reference) encode(in input) (tokenizer.Encoding, error) {
 	if in.Pair != nil {
 		return r.tok.Encode(in.Text, in.Pair, true)
 	}
 	var e tokenizer.Encoding
-	e.IDs = r.tok.AppendIDs(nil, r.model.Prefix+in.Text, r.model.MaxTokens)
+	e.IDs = r.tok.AppendIDs(nil, r.prompt+in.Text, r.model.MaxTokens)
 	return e, nil
 }
 
@@ -78,6 +89,10 @@ func (r *reference) answer(in input) (answer, error) {
 	if r.task.Name == infer.TaskTag {
 		return r.tag(in.Text)
 	}
+	if r.task.Name == infer.TaskEmbed {
+		vector, err := r.ref.EmbedWith(r.prompt, in.Text)
+		return answer{Embedding: vector}, err
+	}
 	e, err := r.encode(in)
 	if err != nil {
 		return answer{}, err
@@ -89,14 +104,12 @@ func (r *reference) answer(in input) (answer, error) {
 	switch r.task.Name {
 	case infer.TaskClassify:
 		r.task.Scores.Apply(rows[0], rows[0])
-		return classified(r.task.Labels, rows[0]), nil
+		return classified(r.task.Labels, rows[0], r.ask.thresholds(r.task.Thresholds), r.ask.top), nil
 	case infer.TaskRank:
 		r.task.Scores.Apply(rows[0], rows[0])
 		return answer{Score: &rows[0][0]}, nil
-	case infer.TaskFillMask:
-		return r.fill(e.IDs, rows), nil
 	}
-	return answer{Embedding: rows[0]}, nil
+	return r.fill(e.IDs, rows), nil
 }
 
 // types are those of a pair, for a model that tells its texts apart.
@@ -125,7 +138,7 @@ func (r *reference) tag(text string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	tagger := task.Tagger{Labels: r.task.Labels, Aggregate: task.AggregateSimple, Prefixed: r.tok.MarksContinuation()}
+	tagger := task.Tagger{Labels: r.task.Labels, Aggregate: r.ask.aggregate(), Prefixed: r.tok.MarksContinuation()}
 	return tagged(text, tagger.Entities(text, infer.Tokens(r.tok, &e), rows)), nil
 }
 
@@ -133,7 +146,7 @@ func (r *reference) find(in input) (answer, error) {
 	if err := paired(in, "a question and a text"); err != nil {
 		return answer{}, err
 	}
-	windows, err := infer.Windows(r.tok, in.Text, *in.Pair, r.model.MaxTokens)
+	windows, err := r.ask.finding.Windows(r.tok, in.Text, *in.Pair, r.model.MaxTokens)
 	if err != nil {
 		return answer{}, err
 	}
@@ -143,8 +156,7 @@ func (r *reference) find(in input) (answer, error) {
 			return answer{}, err
 		}
 	}
-	span, _ := infer.Best(r.tok, *in.Pair, windows, logits)
-	return found(*in.Pair, span), nil
+	return found(*in.Pair, r.ask.finding.Best(r.tok, *in.Pair, windows, logits), r.ask.top), nil
 }
 
 func (r *reference) fill(ids []int32, rows [][]float32) answer {
@@ -152,7 +164,7 @@ func (r *reference) fill(ids []int32, rows [][]float32) answer {
 	var masks [][]infer.Candidate
 	for i, id := range ids {
 		if id == mask {
-			masks = append(masks, infer.Candidates(r.tok, rows[i], topWords))
+			masks = append(masks, infer.Candidates(r.tok, rows[i], r.ask.words()))
 		}
 	}
 	return filled(masks)

@@ -11,10 +11,11 @@ import (
 
 // Task is what a model is for, as far as a manifest must say it.
 type Task struct {
-	Name   string           // as infer names tasks
-	Labels []string         // of the answer's columns, where they are labels
-	Scores answers.Function // what makes scores of logits; 0 where they are none
-	Mask   string           // the token for a word to be found; "" but for fill-mask
+	Name       string           // as infer names tasks
+	Labels     []string         // of the answer's columns, where they are labels
+	Scores     answers.Function // what makes scores of logits; 0 where they are none
+	Thresholds []float64        // scores from which a label holds, as bundle.Meta has them
+	Mask       string           // the token for a word to be found; "" but for fill-mask
 }
 
 // TaskOf reads the task off a model. Errors wrap ErrTask.

@@ -39,7 +39,7 @@ func (m *Model) Info() serve.Info {
 	man := m.Manifest()
 	return serve.Info{
 		Name: man.Name, Version: man.Version, Digest: m.Digest().String(), Task: man.Task,
-		Dim: m.Dim(), MaxTokens: man.Meta.MaxTokensPerText, Kernels: m.Kernels(),
+		Dim: m.Dim(), MaxTokens: man.Meta.MaxTokensPerText, Kernels: m.Kernels(), Prompts: m.Prompts(),
 	}
 }
 

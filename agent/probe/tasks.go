@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -13,20 +14,47 @@ import (
 // tagBatch is how many texts are tagged in one call: the logits of all their tokens are held at once.
 const tagBatch = 32
 
+// Prompted is the model with one of its prompts. It hides infer's own.
+func (m *Model) Prompted(name string) (serve.Embedder, error) {
+	p, err := m.Model.Prompted(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", serve.ErrInput, err)
+	}
+	return p, nil
+}
+
+// client names an input that can never be answered as the API does; text is its parameter for what is asked.
+func client(err error, text string) error {
+	bad, ok := errors.AsType[*infer.InputError](err)
+	if !ok {
+		return err
+	}
+	switch bad.Field {
+	case "text":
+		return &serve.InputError{Param: text, Err: bad.Err}
+	case "stride":
+		return &serve.InputError{Param: "doc_stride", Err: bad.Err}
+	}
+	return &serve.InputError{Param: bad.Field, Err: bad.Err}
+}
+
 // Classify scores the labels of each input. It hides infer's own.
-func (m *Model) Classify(ctx context.Context, inputs []serve.Text) ([]serve.Classification, error) {
+func (m *Model) Classify(ctx context.Context, inputs []serve.Text, threshold *float64) ([]serve.Classification, error) {
 	texts := make([]infer.Text, len(inputs))
 	for i, in := range inputs {
 		texts[i] = infer.Text(in)
 	}
 	found, err := m.Model.Classify(ctx, texts)
 	if err != nil {
-		return nil, err
+		return nil, client(err, "input")
 	}
 	labels := m.Labels()
 	out := make([]serve.Classification, len(found))
 	for i, c := range found {
-		out[i] = serve.Classification{Label: c.Label, Score: c.Score, Scores: make(map[string]float32, len(labels))}
+		out[i] = serve.Classification{Label: c.Label, Score: c.Score, Labels: c.Labels, Scores: make(map[string]float32, len(labels))}
+		if threshold != nil {
+			out[i].Labels = task.Reached(labels, c.Scores, []float64{*threshold})
+		}
 		for j, label := range labels {
 			out[i].Scores[label] = c.Scores[j]
 		}
@@ -44,7 +72,7 @@ func (m *Model) Tag(ctx context.Context, texts []string, aggregation string) ([]
 	for batch := range slices.Chunk(texts, tagBatch) {
 		found, err := m.Model.Tag(ctx, batch, a)
 		if err != nil {
-			return nil, err
+			return nil, client(err, "input")
 		}
 		for i, entities := range found {
 			out = append(out, placed(batch[i], entities))
@@ -53,14 +81,25 @@ func (m *Model) Tag(ctx context.Context, texts []string, aggregation string) ([]
 	return out, nil
 }
 
-// Find finds the answer to a question in a text.
-func (m *Model) Find(ctx context.Context, question, text string) (serve.Answer, error) {
-	span, ok, err := m.Answer(ctx, question, text)
-	if err != nil || !ok {
-		return serve.Answer{}, err
+// Rank scores how well each document answers the query. It hides infer's own.
+func (m *Model) Rank(ctx context.Context, query string, documents []string) ([]float32, error) {
+	scores, err := m.Model.Rank(ctx, query, documents)
+	return scores, client(err, "documents")
+}
+
+// Find finds the answers to a question in a text.
+func (m *Model) Find(ctx context.Context, question, text string, how serve.Search) ([]serve.Answer, error) {
+	spans, err := m.Answers(ctx, question, text, infer.Finding{
+		Answers: how.Top, MaxAnswer: how.MaxAnswer, Window: how.Window, Stride: how.Stride, Impossible: how.Impossible,
+	})
+	if err != nil {
+		return nil, client(err, "context")
 	}
-	part := string([]rune(text)[span.Start:span.End])
-	return serve.Answer{Text: part, Start: span.Start, End: span.End, Score: span.Score}, nil
+	runes, out := []rune(text), make([]serve.Answer, len(spans))
+	for i, s := range spans {
+		out[i] = serve.Answer{Text: string(runes[s.Start:s.End]), Start: s.Start, End: s.End, Score: s.Score}
+	}
+	return out, nil
 }
 
 // placed gives entities the part of the text that they are.

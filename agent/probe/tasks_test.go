@@ -245,4 +245,19 @@ func TestServeAnswer(t *testing.T) {
 	if all == 0 || same*4 < all*3 {
 		t.Errorf("%d of %d answers are the golden ones", same, all)
 	}
+	var several struct {
+		serve.Answer
+		Answers []serve.Answer
+	}
+	request := map[string]any{"question": golden.Cases[0].Text[0], "context": golden.Cases[0].Text[1], "top_k": 3, "handle_impossible_answer": true}
+	ask(t, m, "/v1/answer", request, &several)
+	if len(several.Answers) != 3 || several.Answers[0] != several.Answer || several.Answers[0].Score < several.Answers[1].Score {
+		t.Errorf("%+v", several)
+	}
+	for param, how := range map[string]serve.Search{"question": {Window: 4}, "doc_stride": {Stride: 400}} {
+		_, err := m.Find(t.Context(), golden.Cases[0].Text[0], golden.Cases[0].Text[1], how)
+		if bad, ok := errors.AsType[*serve.InputError](err); !ok || bad.Param != param || !errors.Is(err, serve.ErrInput) {
+			t.Errorf("%+v: %v", how, err)
+		}
+	}
 }

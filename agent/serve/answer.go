@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -32,8 +34,11 @@ func answer[M any](s *Server, w http.ResponseWriter, r *http.Request, task strin
 	info := l.model.Info()
 	able, ok := l.model.(M)
 	if !ok || info.task() != task {
-		refuse(w, http.StatusBadRequest, "invalid_request_error", "wrong_task",
-			fmt.Sprintf("the model %q is for the task %q, this request is for %q", info.Name, info.task(), task))
+		message := fmt.Sprintf("the model %q is for the task %q, this request is for %q", info.Name, info.task(), task)
+		if path := pathOf(info.task()); path != "" {
+			message += ": ask POST " + path
+		}
+		refuse(w, http.StatusBadRequest, "invalid_request_error", "wrong_task", message)
 		return
 	}
 	body, err := ask(r.Context(), able, info)
@@ -44,12 +49,23 @@ func answer[M any](s *Server, w http.ResponseWriter, r *http.Request, task strin
 	write(w, http.StatusOK, body)
 }
 
+// pathOf is where a model for a task answers; "" for a task that is none.
+func pathOf(task string) string {
+	return map[string]string{
+		taskEmbed: "/v1/embeddings", taskClassify: "/v1/classify", taskRank: "/v1/rank", taskTag: "/v1/tag",
+		taskAnswer: "/v1/answer", taskFillMask: "/v1/fill-mask",
+	}[task]
+}
+
 // refuseError answers with an error of the model's or of the client's.
 func (s *Server) refuseError(w http.ResponseWriter, r *http.Request, task string, err error) {
 	var bad *badRequest
+	var input *InputError
 	switch {
 	case errors.As(err, &bad):
 		refuseRequest(w, bad)
+	case errors.As(err, &input):
+		refuseRequest(w, faulty(input.Param, "%s: %v", input.Param, err))
 	case errors.Is(err, ErrInput):
 		refuseRequest(w, faulty("input", "%v", err))
 	default:
@@ -118,10 +134,31 @@ func readBody(w http.ResponseWriter, r *http.Request, req any) *badRequest {
 	if !utf8.Valid(data) {
 		return faulty("", "request is not UTF-8")
 	}
-	if err := json.Unmarshal(data, req); err != nil {
+	err = json.Unmarshal(data, req)
+	var other *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &other) && other.Field == "":
+		return faulty("", "request is %s, want an object", article(other.Value))
+	case errors.As(err, &other):
+		param := strings.ToLower(other.Field)
+		return faulty(param, "%s is %s, want %s", param, article(other.Value), wanted(other.Type))
+	case err != nil:
 		return faulty("", "request is not the expected JSON: %v", err)
 	}
 	return nil
+}
+
+// wanted names a type of the requests as JSON has it.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "an integer"
+	case reflect.Float64:
+		return "a number"
+	}
+	return "a string"
 }
 
 // readTexts takes a string or an array of strings. Arrays of token ids are OpenAI's too; here they would be ids of another vocabulary.
@@ -165,4 +202,13 @@ func readText(raw json.RawMessage) (text string, ok bool) {
 		return "", false
 	}
 	return text, json.Unmarshal(raw, &text) == nil
+}
+
+// article puts one before the name of a JSON value.
+func article(value string) string {
+	switch value[0] {
+	case 'a', 'o':
+		return "an " + value
+	}
+	return "a " + value
 }

@@ -18,14 +18,37 @@ const (
 // ErrInput is wrapped by the errors of a model that are the client's: an input it can never answer.
 var ErrInput = errors.New("input does not suit the model")
 
+// InputError is such an error that knows which parameter of the request it is about.
+type InputError struct {
+	Param string // "question", "doc_stride"
+	Err   error
+}
+
+// Error is the cause alone: the parameter is told beside it.
+func (e *InputError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause and ErrInput.
+func (e *InputError) Unwrap() []error { return []error{ErrInput, e.Err} }
+
 // MaxMasks is how many masks one text may have.
 const MaxMasks = 16
+
+// Embedder makes vectors of texts.
+type Embedder interface {
+	Embed(ctx context.Context, texts []string) ([][]float32, error)
+	Tokens(text string) int // after truncation, specials and a prompt included
+}
+
+// Prompter is a Model that can put a prompt before every text. Its Info lists their names.
+type Prompter interface {
+	// Prompted is the model with the prompt of that name in place of its default one. The error wraps ErrInput.
+	Prompted(name string) (Embedder, error)
+}
 
 // Model answers for a loaded bundle. Implementations must allow concurrent calls. A model for another task than embedding also is
 // a Classifier, a Ranker, a Tagger, a Finder or a Filler; its Info says which of them counts.
 type Model interface {
-	Embed(ctx context.Context, texts []string) ([][]float32, error)
-	Tokens(text string) int // after truncation, specials included
+	Embedder
 	Info() Info
 	Close(ctx context.Context) error
 }
@@ -39,6 +62,8 @@ type Info struct {
 	Dim       int    `json:"dim"`
 	MaxTokens int    `json:"max_tokens"` // per text; longer ones are truncated
 	Kernels   string `json:"kernels"`    // which engine runs: "wasm", "interp", "go"
+
+	Prompts []string `json:"prompts,omitempty"` // names that a request for vectors may choose from
 }
 
 // task is what the model is for.
@@ -55,16 +80,18 @@ type Text struct {
 	Second *string // nil for one text
 }
 
-// Classification is the answer for one input: the best label with its score, and the scores of all.
+// Classification is the answer for one input: the best label with its score, the scores of all, and, where there are thresholds,
+// the labels that reach theirs.
 type Classification struct {
 	Label  string             `json:"label"`
 	Score  float32            `json:"score"`
+	Labels []string           `json:"labels,omitzero"` // nil: no threshold
 	Scores map[string]float32 `json:"scores"`
 }
 
-// Classifier gives one answer per input, in order.
+// Classifier gives one answer per input, in order. threshold, if not nil, is in place of the model's own.
 type Classifier interface {
-	Classify(ctx context.Context, inputs []Text) ([]Classification, error)
+	Classify(ctx context.Context, inputs []Text, threshold *float64) ([]Classification, error)
 }
 
 // Ranker gives one score per document, in order; higher is better.
@@ -86,7 +113,7 @@ type Tagger interface {
 	Tag(ctx context.Context, texts []string, aggregation string) ([][]Entity, error)
 }
 
-// Answer is the part of a text that answers a question. Start and End are code points; nothing found is all zero.
+// Answer is the part of a text that answers a question. Start and End are code points; nothing found is an empty text.
 type Answer struct {
 	Text  string  `json:"answer"`
 	Start int     `json:"start"`
@@ -94,9 +121,18 @@ type Answer struct {
 	Score float32 `json:"score"`
 }
 
-// Finder finds the answer to a question in a text.
+// Search says how an answer is looked for. What is 0 is left to the model.
+type Search struct {
+	Top        int  // answers wanted
+	MaxAnswer  int  // tokens of an answer
+	Window     int  // tokens that are read at once
+	Stride     int  // tokens that two windows share
+	Impossible bool // that there is no answer may be one
+}
+
+// Finder finds the answers to a question in a text, best first; none where there is no text. Errors may be *InputError.
 type Finder interface {
-	Find(ctx context.Context, question, text string) (Answer, error)
+	Find(ctx context.Context, question, text string, how Search) ([]Answer, error)
 }
 
 // Candidate is a word for a mask.

@@ -5,17 +5,22 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 )
 
-// request is OpenAI's. Input stays raw until its shape is known.
+// request is OpenAI's, with the names that others have for the choice of a prompt: prompt_name is the prompt's own, as for
+// text-embeddings-inference, input_type what the texts are for. Input stays raw until its shape is known.
 type request struct {
 	Input      json.RawMessage `json:"input"`
-	Model      string          `json:"model"`
+	Model      any             `json:"model"`
 	Format     string          `json:"encoding_format"`
 	Dimensions *int            `json:"dimensions"`
+	Prompt     string          `json:"prompt_name"`
+	For        string          `json:"input_type"`
 }
 
 type response struct {
@@ -53,18 +58,60 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) {
 }
 
 func (q *request) check() ([]string, *badRequest) {
-	switch q.Format {
-	case "", "float", "base64":
-		return readTexts("input", q.Input)
+	switch {
+	case q.Format != "" && q.Format != "float" && q.Format != "base64":
+		return nil, faulty("encoding_format", "encoding_format %q is not float or base64", q.Format)
+	case q.For != "" && promptsFor(q.For) == nil:
+		return nil, faulty("input_type", "input_type %q is not query, document or passage", q.For)
+	case q.For != "" && q.Prompt != "":
+		return nil, faulty("input_type", "input_type and prompt_name both choose a prompt: send one of them")
 	}
-	return nil, faulty("encoding_format", "encoding_format %q is not float or base64", q.Format)
+	return readTexts("input", q.Input)
+}
+
+// promptsFor are the prompts that texts for some use take, the first that a model has, as sentence-transformers' encode_query and
+// encode_document choose.
+func promptsFor(use string) []string {
+	switch use {
+	case "query":
+		return []string{"query"}
+	case "document", "passage":
+		return []string{"document", "passage", "corpus"}
+	}
+	return nil
+}
+
+// prompted is the model with the prompt that the request chose; a model without one for the use of the texts has its default.
+func (q *request) prompted(m Model, info Info) (Embedder, error) {
+	name := q.Prompt
+	for _, known := range promptsFor(q.For) {
+		if name == "" && slices.Contains(info.Prompts, known) {
+			name = known
+		}
+	}
+	if name == "" {
+		return m, nil
+	}
+	able, ok := m.(Prompter)
+	if !ok {
+		return nil, faulty("prompt_name", "the model %q has no prompts", info.Name)
+	}
+	e, err := able.Prompted(name)
+	if errors.Is(err, ErrInput) {
+		return nil, faulty("prompt_name", "prompt_name: %v", err)
+	}
+	return e, err
 }
 
 func embed(ctx context.Context, m Model, info Info, req request, texts []string) (*response, error) {
 	if req.Dimensions != nil && *req.Dimensions != info.Dim {
 		return nil, faulty("dimensions", "dimensions %d: this model has %d", *req.Dimensions, info.Dim)
 	}
-	vectors, err := m.Embed(ctx, texts)
+	with, err := req.prompted(m, info)
+	if err != nil {
+		return nil, err
+	}
+	vectors, err := with.Embed(ctx, texts)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +121,7 @@ func embed(ctx context.Context, m Model, info Info, req request, texts []string)
 		if req.Format == "base64" {
 			r.Data[i].Embedding = encode(v)
 		}
-		r.Usage.PromptTokens += m.Tokens(texts[i])
+		r.Usage.PromptTokens += with.Tokens(texts[i])
 	}
 	r.Usage.TotalTokens = r.Usage.PromptTokens
 	return r, nil

@@ -1,11 +1,13 @@
 // Package serve is the local HTTP API: OpenAI's embeddings for the programs on the device, answers of models for other tasks, and a
 // health page.
 //
-//	POST /v1/embeddings   {"input": string | [string], "encoding_format": "float" | "base64"} -> vectors
-//	POST /v1/classify     {"input": string | [string | [first, second]]} -> the score of every label
+//	POST /v1/embeddings   {"input": string | [string], "encoding_format": "float" | "base64",
+//	                       "prompt_name": name | "input_type": "query" | "document" | "passage"} -> vectors
+//	POST /v1/classify     {"input": string | [string | [first, second]], "threshold": score, "top_k": count} -> the score of every label
 //	POST /v1/rank         {"query": string, "documents": [string], "top_n": count} -> the documents, best first
 //	POST /v1/tag          {"input": string | [string], "aggregation": "none" | "simple" | "first" | "average" | "max"} -> entities
-//	POST /v1/answer       {"question": string, "context": string} -> the part of the context that answers
+//	POST /v1/answer       {"question": string, "context": string, "top_k": count, "max_answer_len": tokens, "max_seq_len": tokens,
+//	                       "doc_stride": tokens, "handle_impossible_answer": bool} -> the part of the context that answers
 //	POST /v1/fill-mask    {"input": string | [string], "top_k": count} -> words for each mask
 //	GET  /v1/models       the one model that is served
 //	GET  /healthz         200 when a model answers, 503 before; the same JSON as /v1/status

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -113,6 +114,84 @@ func TestEmbeddings(t *testing.T) {
 				t.Errorf("status %d\n%s", w.Code, d)
 			}
 		})
+	}
+}
+
+// prompting is a fake with prompts; a prompt is as long as its name.
+type prompting struct {
+	fake
+	names []string
+}
+
+func (f *prompting) Info() Info { return Info{Name: "mini", Dim: 2, Prompts: f.names} }
+
+func (f *prompting) Prompted(name string) (Embedder, error) {
+	if !slices.Contains(f.names, name) {
+		return nil, fmt.Errorf("%w: unknown prompt %q: the model has %s", ErrInput, name, strings.Join(f.names, ", "))
+	}
+	return prompted{&f.fake, name}, nil
+}
+
+type prompted struct {
+	f      *fake
+	prompt string
+}
+
+func (p prompted) Tokens(text string) int { return p.f.Tokens(p.prompt + " " + text) }
+
+func (p prompted) Embed(ctx context.Context, texts []string) ([][]float32, error) {
+	var all []string
+	for _, text := range texts {
+		all = append(all, p.prompt+text)
+	}
+	return p.f.Embed(ctx, all)
+}
+
+// TestPrompts: a prompt is chosen by its name, or by what the texts are for; the tokens count it.
+func TestPrompts(t *testing.T) {
+	s := listen(t, Config{})
+	for _, c := range []struct {
+		names []string
+		more  string
+		want  float32 // the length of prompt and text
+	}{
+		{[]string{"query"}, ``, 1}, {[]string{"query"}, `,"prompt_name":""`, 1}, {[]string{"query"}, `,"prompt_name":null,"input_type":null`, 1},
+		{[]string{"q", "query"}, `,"prompt_name":"q"`, 2}, {[]string{"q", "query"}, `,"input_type":"query"`, 6}, {[]string{"q"}, `,"input_type":"query"`, 1},
+		{[]string{"corpus", "passage"}, `,"input_type":"passage"`, 8}, {[]string{"corpus", "passage"}, `,"input_type":"document"`, 8},
+		{[]string{"document", "passage"}, `,"input_type":"passage"`, 9}, {nil, `,"input_type":"document"`, 1},
+	} {
+		s.Swap(&prompting{names: c.names})
+		w := post(s, `{"input":"a"`+c.more+`}`)
+		var r struct {
+			Data  []struct{ Embedding []float32 }
+			Usage usage
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &r); err != nil || len(r.Data) != 1 {
+			t.Fatalf("%v: %s", err, w.Body)
+		}
+		tokens := 3
+		if c.want > 1 {
+			tokens++
+		}
+		if r.Data[0].Embedding[0] != c.want || r.Usage.PromptTokens != tokens {
+			t.Errorf("%v%s: %s, want %g and %d tokens", c.names, c.more, w.Body, c.want, tokens)
+		}
+	}
+	s.Swap(&prompting{names: []string{"document", "query"}})
+	for _, c := range []struct{ more, message, param string }{
+		{`,"prompt_name":"Query"`, `unknown prompt \"Query\": the model has document, query`, "prompt_name"},
+		{`,"prompt_name":7`, "prompt_name is a number, want a string", "prompt_name"},
+		{`,"input_type":"clustering"`, `input_type \"clustering\" is not query, document or passage`, "input_type"},
+		{`,"input_type":"query","prompt_name":"query"`, "send one of them", "input_type"},
+	} {
+		w := post(s, `{"input":"a"`+c.more+`}`)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), c.message) || !strings.Contains(w.Body.String(), `"param":"`+c.param+`"`) {
+			t.Errorf("%s: %d %s", c.more, w.Code, w.Body)
+		}
+	}
+	s.Swap(&fake{name: "mini"})
+	if w := post(s, `{"input":"a","prompt_name":"query"}`); w.Code != 400 || !strings.Contains(w.Body.String(), "has no prompts") {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

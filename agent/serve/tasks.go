@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 )
@@ -46,21 +47,51 @@ type ranked struct {
 	Score float32 `json:"score"`
 }
 
+type classifyRequest struct {
+	Input     json.RawMessage
+	Threshold *float64
+	Top       *int `json:"top_k"`
+}
+
+func (q *classifyRequest) check() ([]Text, *badRequest) {
+	switch {
+	case q.Threshold != nil && (*q.Threshold < 0 || *q.Threshold > 1):
+		return nil, faulty("threshold", "threshold is %g, want 0 to 1", *q.Threshold)
+	case q.Top != nil && *q.Top < 1:
+		return nil, faulty("top_k", "top_k is %d, want 1 or more", *q.Top)
+	}
+	return readPairs(q.Input)
+}
+
+// keep leaves the scores of the top labels.
+func (c *Classification) keep(top *int) {
+	if top == nil || *top >= len(c.Scores) {
+		return
+	}
+	labels := slices.SortedFunc(maps.Keys(c.Scores), func(a, b string) int {
+		return cmp.Or(cmp.Compare(c.Scores[b], c.Scores[a]), cmp.Compare(a, b))
+	})
+	for _, label := range labels[*top:] {
+		delete(c.Scores, label)
+	}
+}
+
 func (s *Server) classify(w http.ResponseWriter, r *http.Request) {
-	var req struct{ Input json.RawMessage }
+	var req classifyRequest
 	bad := readBody(w, r, &req)
 	var inputs []Text
 	if bad == nil {
-		inputs, bad = readPairs(req.Input)
+		inputs, bad = req.check()
 	}
 	if bad != nil {
 		refuseRequest(w, bad)
 		return
 	}
 	answer(s, w, r, taskClassify, func(ctx context.Context, m Classifier, info Info) (any, error) {
-		found, err := m.Classify(ctx, inputs)
+		found, err := m.Classify(ctx, inputs, req.Threshold)
 		out := newList[classified](info, len(found))
 		for i, c := range found {
+			c.keep(req.Top)
 			out.Data = append(out.Data, classified{i, c})
 		}
 		return out, err
@@ -127,26 +158,69 @@ func (s *Server) tag(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (s *Server) find(w http.ResponseWriter, r *http.Request) {
-	var req struct{ Question, Context *string }
-	bad := readBody(w, r, &req)
+// findRequest has the names that transformers' pipeline gives its parameters.
+type findRequest struct {
+	Question, Context *string
+	Top               *int `json:"top_k"`
+	MaxAnswer         *int `json:"max_answer_len"`
+	Window            *int `json:"max_seq_len"`
+	Stride            *int `json:"doc_stride"`
+	Impossible        bool `json:"handle_impossible_answer"`
+}
+
+func (q *findRequest) check() (Search, *badRequest) {
+	how := Search{Impossible: q.Impossible}
 	switch {
-	case bad != nil:
-	case req.Question == nil:
-		bad = faulty("question", "you must provide question, a string")
-	case req.Context == nil:
-		bad = faulty("context", "you must provide context, a string")
+	case q.Question == nil:
+		return how, faulty("question", "you must provide question, a string")
+	case q.Context == nil:
+		return how, faulty("context", "you must provide context, a string")
+	case q.Top != nil && *q.Top > maxTop:
+		return how, faulty("top_k", "top_k is %d, want 1 to %d", *q.Top, maxTop)
+	}
+	for _, f := range []struct {
+		name string
+		from *int
+		to   *int
+	}{
+		{"top_k", q.Top, &how.Top}, {"max_answer_len", q.MaxAnswer, &how.MaxAnswer},
+		{"max_seq_len", q.Window, &how.Window}, {"doc_stride", q.Stride, &how.Stride},
+	} {
+		if f.from == nil {
+			continue
+		}
+		if *f.to = *f.from; *f.to < 1 {
+			return how, faulty(f.name, "%s is %d, want 1 or more", f.name, *f.to)
+		}
+	}
+	return how, nil
+}
+
+func (s *Server) find(w http.ResponseWriter, r *http.Request) {
+	var req findRequest
+	bad := readBody(w, r, &req)
+	var how Search
+	if bad == nil {
+		how, bad = req.check()
 	}
 	if bad != nil {
 		refuseRequest(w, bad)
 		return
 	}
 	answer(s, w, r, taskAnswer, func(ctx context.Context, m Finder, info Info) (any, error) {
-		found, err := m.Find(ctx, *req.Question, *req.Context)
-		return struct {
+		found, err := m.Find(ctx, *req.Question, *req.Context, how)
+		out := struct {
 			Model string `json:"model"`
 			Answer
-		}{info.Name, found}, err
+			Answers []Answer `json:"answers,omitempty"` // all of them, where top_k was asked for
+		}{Model: info.Name}
+		if len(found) > 0 {
+			out.Answer = found[0]
+		}
+		if req.Top != nil {
+			out.Answers = found
+		}
+		return out, err
 	})
 }
 

@@ -20,7 +20,7 @@ type skilled struct {
 
 func (f *skilled) Info() Info { return Info{Name: "mini", Task: f.task} }
 
-func (f *skilled) Classify(_ context.Context, inputs []Text) ([]Classification, error) {
+func (f *skilled) Classify(_ context.Context, inputs []Text, threshold *float64) ([]Classification, error) {
 	out := make([]Classification, len(inputs))
 	for i, in := range inputs {
 		label := in.First
@@ -28,6 +28,12 @@ func (f *skilled) Classify(_ context.Context, inputs []Text) ([]Classification, 
 			label += "+" + *in.Second
 		}
 		out[i] = Classification{Label: label, Score: 0.5, Scores: map[string]float32{label: 0.5, "b": 0.25}}
+		if threshold != nil {
+			out[i].Labels = []string{}
+			if *threshold <= 0.5 {
+				out[i].Labels = append(out[i].Labels, label)
+			}
+		}
 	}
 	return out, f.err
 }
@@ -51,6 +57,21 @@ func (f *skilled) Tag(_ context.Context, texts []string, aggregation string) ([]
 	return out, f.err
 }
 
+// Find answers with the question, once for each answer wanted.
+func (f *skilled) Find(_ context.Context, question, text string, how Search) ([]Answer, error) {
+	if how.Stride > 100 {
+		return nil, &InputError{"doc_stride", errors.New("make it less")}
+	}
+	var out []Answer
+	for i := range max(how.Top, 1) {
+		out = append(out, Answer{Text: question, Start: how.Window, End: how.MaxAnswer, Score: float32(i)})
+	}
+	if text == "" {
+		out = nil
+	}
+	return out, f.err
+}
+
 func (f *skilled) FillMask(_ context.Context, texts []string, k int) ([][][]Candidate, error) {
 	out := make([][][]Candidate, len(texts))
 	for i, text := range texts {
@@ -69,6 +90,14 @@ func TestTasks(t *testing.T) {
 		{"classify", `{"input":"a"}`, `{"object":"list","model":"mini","data":[{"index":0,"label":"a","score":0.5,"scores":{"a":0.5,"b":0.25}}]}`},
 		{"classify", `{"input":["a",["b","c"]]}`, `{"object":"list","model":"mini","data":[` +
 			`{"index":0,"label":"a","score":0.5,"scores":{"a":0.5,"b":0.25}},{"index":1,"label":"b+c","score":0.5,"scores":{"b":0.25,"b+c":0.5}}]}`},
+		{"classify", `{"input":"a","threshold":0.5,"top_k":1}`,
+			`{"object":"list","model":"mini","data":[{"index":0,"label":"a","score":0.5,"labels":["a"],"scores":{"a":0.5}}]}`},
+		{"classify", `{"input":"a","threshold":1}`,
+			`{"object":"list","model":"mini","data":[{"index":0,"label":"a","score":0.5,"labels":[],"scores":{"a":0.5,"b":0.25}}]}`},
+		{"answer", `{"question":"q","context":"c"}`, `{"model":"mini","answer":"q","start":0,"end":0,"score":0}`},
+		{"answer", `{"question":"q","context":""}`, `{"model":"mini","answer":"","start":0,"end":0,"score":0}`},
+		{"answer", `{"question":"q","context":"c","top_k":2,"max_answer_len":7,"max_seq_len":50,"doc_stride":3,"handle_impossible_answer":true}`,
+			`{"model":"mini","answer":"q","start":50,"end":7,"score":0,"answers":[{"answer":"q","start":50,"end":7,"score":0},{"answer":"q","start":50,"end":7,"score":1}]}`},
 		{"rank", `{"query":"q","documents":["aa","b","ccc","dd"]}`,
 			`{"model":"mini","results":[{"index":2,"score":3},{"index":0,"score":2},{"index":3,"score":2},{"index":1,"score":1}]}`},
 		{"rank", `{"query":"","documents":["aa","b","ccc"],"top_n":1}`, `{"model":"mini","results":[{"index":2,"score":3}]}`},
@@ -107,12 +136,29 @@ func TestTaskRefusals(t *testing.T) {
 		{"classify", `{"input":[["a",null]]}`, "input[0] is neither", "input", 400},
 		{"classify", `{"input":[7]}`, "input[0] is neither", "input", 400},
 		{"classify", `{"input":"` + strings.Repeat("a", maxBody) + `"}`, "larger than", "", 413},
+		{"classify", `{"input":"a","threshold":1.5}`, "want 0 to 1", "threshold", 400},
+		{"classify", `{"input":"a","threshold":"high"}`, "threshold is a string, want a number", "threshold", 400},
+		{"classify", `{"input":"a","top_k":0}`, "want 1 or more", "top_k", 400},
+		{"classify", `["a"]`, "request is an array, want an object", "", 400},
+		{"answer", `{"context":"c"}`, "must provide question", "question", 400},
+		{"answer", `{"question":"q"}`, "must provide context", "context", 400},
+		{"answer", `{"question":["q"],"context":"c"}`, "question is an array, want a string", "question", 400},
+		{"answer", `{"question":"q","context":"c","top_k":0}`, "want 1 or more", "top_k", 400},
+		{"answer", `{"question":"q","context":"c","top_k":101}`, "want 1 to 100", "top_k", 400},
+		{"answer", `{"question":"q","context":"c","max_answer_len":-1}`, "want 1 or more", "max_answer_len", 400},
+		{"answer", `{"question":"q","context":"c","max_seq_len":0}`, "want 1 or more", "max_seq_len", 400},
+		{"answer", `{"question":"q","context":"c","doc_stride":0}`, "want 1 or more", "doc_stride", 400},
+		{"answer", `{"question":"q","context":"c","doc_stride":101}`, "doc_stride: make it less", "doc_stride", 400},
+		{"answer", `{"question":"q","context":"c","handle_impossible_answer":1}`, "want true or false", "handle_impossible_answer", 400},
 		{"rank", `{"documents":["a"]}`, "must provide query", "query", 400},
 		{"rank", `{"query":"q"}`, "must provide documents", "documents", 400},
 		{"rank", `{"query":"q","documents":"a"}`, "array of strings", "documents", 400},
 		{"rank", `{"query":"q","documents":["a",{}]}`, "documents[1] is not a string", "documents", 400},
 		{"rank", `{"query":"q","documents":` + many + `}`, "2049 items", "documents", 400},
 		{"rank", `{"query":"q","documents":["a"],"top_n":0}`, "top_n is 0", "top_n", 400},
+		{"rank", `{"query":"q","documents":["a"],"top_n":"all"}`, "top_n is a string, want an integer", "top_n", 400},
+		{"rank", `{"query":7,"documents":["a"]}`, "query is a number, want a string", "query", 400},
+		{"tag", `{"input":"a","aggregation":1}`, "aggregation is a number, want a string", "aggregation", 400},
 		{"tag", `{"input":3}`, "string or an array", "input", 400},
 		{"tag", `{"input":[["a","b"]]}`, "input[0] is not a string", "input", 400},
 		{"tag", `{"input":"a","aggregation":"sum"}`, `"sum"`, "aggregation", 400},
@@ -152,13 +198,14 @@ func requests() map[string][2]string {
 	return map[string][2]string{
 		"embed": {"/v1/embeddings", `{"input":"a"}`}, "classify": {"/v1/classify", `{"input":"a"}`},
 		"rank": {"/v1/rank", `{"query":"q","documents":["a"]}`}, "tag": {"/v1/tag", `{"input":"a"}`}, "fill-mask": {"/v1/fill-mask", `{"input":"_"}`},
+		"answer": {"/v1/answer", `{"question":"q","context":"c"}`},
 	}
 }
 
 // TestOtherTask: a model answers its own task alone, and a refusal names it.
 func TestOtherTask(t *testing.T) {
 	s := listen(t, Config{})
-	for _, of := range []string{"embed", "classify", "rank", "tag", "fill-mask"} {
+	for _, of := range []string{"embed", "classify", "rank", "tag", "answer", "fill-mask"} {
 		s.Swap(&skilled{task: of})
 		for task, request := range requests() {
 			w := postTo(s, request[0], request[1])
@@ -169,7 +216,7 @@ func TestOtherTask(t *testing.T) {
 				continue
 			}
 			kind, code, message, _ := fault(t, w.Body.Bytes())
-			if w.Code != 400 || kind != "invalid_request_error" || code != "wrong_task" || !strings.Contains(message, fmt.Sprintf("for the task %q", of)) {
+			if w.Code != 400 || kind != "invalid_request_error" || code != "wrong_task" || !strings.Contains(message, fmt.Sprintf("for the task %q", of)) || !strings.HasSuffix(message, "ask POST "+requests()[of][0]) {
 				t.Errorf("%s asked of a model for %s: %d %s", task, of, w.Code, w.Body)
 			}
 		}

@@ -188,7 +188,7 @@ func (f *fixture) span(t *testing.T, i int, a []float32) (string, bool) {
 	t.Helper()
 	pair := f.samples[i].Text.([]any)
 	question, text := pair[0].(string), pair[1].(string)
-	windows, err := infer.Windows(f.model.Tokenizer, question, text, f.model.MaxTokens)
+	windows, err := infer.Finding{}.Windows(f.model.Tokenizer, question, text, f.model.MaxTokens)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,6 +196,9 @@ func (f *fixture) span(t *testing.T, i int, a []float32) (string, bool) {
 		return "", false
 	}
 	rows := slices.Collect(slices.Chunk(a, 2))
-	span, ok := infer.Best(f.model.Tokenizer, text, windows, [][][]float32{rows})
-	return fmt.Sprintf("span %v %d-%d", ok, span.Start, span.End), true
+	spans := infer.Finding{}.Best(f.model.Tokenizer, text, windows, [][][]float32{rows})
+	if len(spans) == 0 {
+		return "no span", true
+	}
+	return fmt.Sprintf("span %d-%d", spans[0].Start, spans[0].End), true
 }

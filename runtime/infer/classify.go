@@ -29,6 +29,7 @@ type Classification struct {
 	Label  string
 	Score  float32
 	Scores []float32
+	Labels []string // those that reach the bundle's thresholds; nil where it has none
 }
 
 // Labels are the bundle's labels, in the order of Classification.Scores.
@@ -46,7 +47,8 @@ func (m *Model) Classify(ctx context.Context, inputs []Text) ([]Classification, 
 	out := make([]Classification, len(rows))
 	for i, scores := range rows {
 		best := task.Top(scores)
-		out[i] = Classification{Label: m.manifest.Meta.Labels[best], Score: scores[best], Scores: scores}
+		labels := m.manifest.Meta.Labels
+		out[i] = Classification{labels[best], scores[best], scores, task.Reached(labels, scores, m.manifest.Meta.Thresholds)}
 	}
 	return out, nil
 }
@@ -105,7 +107,7 @@ func (m *Model) encode(in Text, b *batch) error {
 	}
 	enc, err := m.tok.Encode(in.First, in.Second, true)
 	if err != nil {
-		return err
+		return &InputError{"text", err}
 	}
 	b.ids = append(b.ids, enc.IDs...)
 	b.types = m.appendTypes(b.types, enc.TypeIDs)

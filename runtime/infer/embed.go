@@ -108,7 +108,7 @@ func (m *Model) adder(p prompt, texts []string) func(int, *batch) error {
 			}
 		}
 		if n := len(b.picks) - from.picks; n > int(m.prog.MaxPicks) {
-			return fmt.Errorf("text %d: %d masks, at most %d", i, n, m.prog.MaxPicks)
+			return fmt.Errorf("text %d: %w", i, &InputError{"text", fmt.Errorf("%d masks, at most %d", n, m.prog.MaxPicks)})
 		}
 		return nil
 	}

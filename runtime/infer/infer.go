@@ -43,6 +43,18 @@ var (
 	ErrClosed = errors.New("model is closed")
 )
 
+// InputError is an input that the model can never answer.
+type InputError struct {
+	Field string // what is wrong: "text", "question", "stride"
+	Err   error
+}
+
+// Error names the field.
+func (e *InputError) Error() string { return e.Field + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *InputError) Unwrap() error { return e.Err }
+
 // Config says how to run a bundle. The zero value picks the engine by CPU and uses one
 // worker per CPU, at most 4.
 type Config struct {

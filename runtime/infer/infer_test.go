@@ -243,6 +243,33 @@ func TestHidden(t *testing.T) {
 	}
 }
 
+// TestFinding: what leaves no room for the text is refused, by the name of what is wrong.
+func TestFinding(t *testing.T) {
+	tok := load(t, openTiny(t), Config{}).Tokenizer()
+	for _, c := range []struct {
+		question string
+		f        Finding
+		field    string
+	}{
+		{strings.Repeat("the ", 20), Finding{}, "question"},
+		{"is the man", Finding{Window: 6}, "question"},
+		{"is the man", Finding{Stride: 10}, "stride"},
+		{"is the man", Finding{Window: 9, Stride: 3}, "stride"},
+		{"is the man", Finding{Window: 9, Stride: 2}, ""},
+	} {
+		windows, err := c.f.Windows(tok, c.question, strings.Repeat("the man ", 20), 16)
+		bad, is := errors.AsType[*InputError](err)
+		if is != (c.field != "") || is && bad.Field != c.field {
+			t.Errorf("%q %+v: %v, want %q", c.question, c.f, err, c.field)
+		}
+		for _, w := range windows {
+			if w.Len() > 9 {
+				t.Errorf("a window of %d tokens", w.Len())
+			}
+		}
+	}
+}
+
 // A text to be searched is cut into windows that share tokens, each with the whole question;
 // a question that nearly fills a window still leaves windows that move on.
 func TestWindows(t *testing.T) {
@@ -250,7 +277,7 @@ func TestWindows(t *testing.T) {
 	text := strings.TrimSpace(strings.Repeat("the man is water of a b c d e f ", 6))
 	for _, question := range []string{"is the man", strings.Repeat("the ", 11)} {
 		const max = 16
-		windows, err := Windows(tok, question, text, max)
+		windows, err := Finding{}.Windows(tok, question, text, max)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ func (m *Model) Tag(ctx context.Context, texts []string, a task.Aggregation) ([]
 	for i, text := range texts {
 		var err error
 		if encodings[i], err = m.tok.Encode(text, nil, true); err != nil {
-			return nil, fmt.Errorf("text %d: %w", i, err)
+			return nil, fmt.Errorf("text %d: %w", i, &InputError{"text", err})
 		}
 	}
 	logits, err := m.tokenRows(ctx, encodings)
@@ -60,54 +60,6 @@ func Tokens(tok *tokenizer.Tokenizer, e *tokenizer.Encoding) []task.Token {
 		}
 	}
 	return out
-}
-
-// Limits of the question answering pipeline of transformers: tokens of a window, and of
-// what two windows share.
-const (
-	maxWindow = 384
-	maxStride = 128
-)
-
-// Windows cuts a text to be searched for an answer as a model of max tokens reads it.
-func Windows(tok *tokenizer.Tokenizer, question, text string, max int) ([]tokenizer.Encoding, error) {
-	max = min(max, maxWindow)
-	stride := min(max/2, maxStride)
-	// A long question leaves little room: windows must still move on.
-	if room := max - tok.SpecialCount(true) - len(tok.AppendIDs(nil, question, 0)) + tok.SpecialCount(false); stride >= room {
-		stride = room / 2
-	}
-	return tok.Windows(question, text, max, stride)
-}
-
-// Answer finds the answer to a question in a text; false where there is none. A text that
-// does not fit is read in windows that overlap.
-func (m *Model) Answer(ctx context.Context, question, text string) (task.Span, bool, error) {
-	if err := m.wants(TaskAnswer); err != nil {
-		return task.Span{}, false, err
-	}
-	encodings, err := Windows(m.tok, question, text, m.manifest.Meta.MaxTokensPerText)
-	if err != nil {
-		return task.Span{}, false, err
-	}
-	logits, err := m.tokenRows(ctx, encodings)
-	if err != nil {
-		return task.Span{}, false, err
-	}
-	span, ok := Best(m.tok, text, encodings, logits)
-	return span, ok, nil
-}
-
-// Best is the best span of text; logits are [window][T][start, end].
-func Best(tok *tokenizer.Tokenizer, text string, encodings []tokenizer.Encoding, logits [][][]float32) (task.Span, bool) {
-	windows := make([]task.Window, len(encodings))
-	for i := range encodings {
-		windows[i].Tokens = Tokens(tok, &encodings[i])
-		for _, row := range logits[i] {
-			windows[i].Start, windows[i].End = append(windows[i].Start, row[0]), append(windows[i].End, row[1])
-		}
-	}
-	return task.Reader{}.Best(text, windows)
 }
 
 // Candidate is a word for a mask.

@@ -11,11 +11,15 @@ type Span struct {
 	Score      float32
 }
 
-// Reader finds the best span for a question, as the question answering pipeline of
-// transformers 4.57 does with its defaults: the twelve likeliest spans of each window are
-// widened to whole words, and spans of equal text add their scores up.
+// Reader finds the best spans for a question, as the question answering pipeline of
+// transformers 4.57 does: the likeliest spans of each window, twice as many as are wanted
+// and ten more, are widened to whole words, and spans of equal text add their scores up.
 type Reader struct {
 	MaxTokens int // of an answer; 0 is 15
+	Answers   int // the most that are wanted; 0 is 1
+	// Impossible lets "there is no answer" be one: an empty span at 0, scored by the first
+	// token, which stands for it.
+	Impossible bool
 }
 
 // Window is one run of the model over the question and a part of the text.
@@ -25,18 +29,34 @@ type Window struct {
 }
 
 const (
-	spansPerWindow = 12     // 2 answers and 10 more, for those that widening makes equal
-	longestAnswer  = 15     // tokens
-	masked         = -10000 // the logit of tokens outside the text
+	longestAnswer = 15     // tokens
+	masked        = -10000 // the logit of tokens outside the text
 )
+
+// perWindow is how many spans of a window are looked at: more than are wanted, for those
+// that widening makes equal.
+func (r Reader) perWindow() int { return 2*max(r.Answers, 1) + 10 }
 
 // Best returns the best span of text over all windows, false where there is none.
 func (r Reader) Best(text string, windows []Window) (Span, bool) {
+	r.Answers = 1
+	found := r.Find(text, windows)
+	if len(found) == 0 {
+		return Span{}, false
+	}
+	return found[0], true
+}
+
+// Find returns the best spans of text over all windows, best first.
+func (r Reader) Find(text string, windows []Window) []Span {
 	runes := []rune(text)
 	var found []Span
+	null := Span{Score: 1}
 	at := map[string]int{} // by the lower-case text of a span
 	for _, w := range windows {
-		for _, s := range r.spans(w) {
+		spans, none := r.spans(w)
+		null.Score = min(null.Score, none)
+		for _, s := range spans {
 			key := strings.ToLower(string(runes[s.Start:s.End]))
 			if i, ok := at[key]; ok {
 				found[i].Score += s.Score
@@ -46,21 +66,27 @@ func (r Reader) Best(text string, windows []Window) (Span, bool) {
 			found = append(found, s)
 		}
 	}
-	sort.SliceStable(found, func(i, j int) bool { return found[i].Score > found[j].Score })
-	if len(found) == 0 {
-		return Span{}, false
+	if r.Impossible && len(windows) > 0 {
+		found = append(found, null)
 	}
-	return found[0], true
+	sort.SliceStable(found, func(i, j int) bool { return found[i].Score > found[j].Score })
+	return found[:min(len(found), max(r.Answers, 1))]
 }
 
 // spans are the likeliest spans of one window, widened, best first: the score is the
-// product of the probabilities of its start and its end.
-func (r Reader) spans(w Window) []Span {
+// product of the probabilities of its start and its end. none is the score of the window
+// having no answer.
+func (r Reader) spans(w Window) (out []Span, none float32) {
 	longest := r.MaxTokens
 	if longest == 0 {
 		longest = longestAnswer
 	}
 	starts, ends := probabilities(w.Tokens, w.Start), probabilities(w.Tokens, w.End)
+	if len(starts) > 0 {
+		none = starts[0] * ends[0]
+		starts[0], ends[0] = 0, 0 // it is no part of the text
+	}
+	most := r.perWindow()
 	type pair struct {
 		from, to int
 		score    float32
@@ -73,26 +99,25 @@ func (r Reader) spans(w Window) []Span {
 			for at > 0 && best[at-1].score < score {
 				at--
 			}
-			if at == spansPerWindow {
+			if at == most {
 				continue
 			}
 			best = append(best, pair{})
 			copy(best[at+1:], best[at:])
 			best[at] = pair{s, e, score}
-			best = best[:min(len(best), spansPerWindow)]
+			best = best[:min(len(best), most)]
 		}
 	}
-	var out []Span
 	for _, p := range best {
 		if w.Tokens[p.from].Sequence == 1 && w.Tokens[p.to].Sequence == 1 {
 			out = append(out, widen(w.Tokens, p.from, p.to, p.score))
 		}
 	}
-	return out
+	return out, none
 }
 
-// probabilities is the softmax of logits with the tokens outside the text masked. The
-// first token stands for "no answer", which is not asked for.
+// probabilities is the softmax of logits with the tokens outside the text masked, but for
+// the first, which stands for "no answer".
 func probabilities(tokens []Token, logits []float32) []float32 {
 	out := make([]float32, len(logits))
 	for i, x := range logits {
@@ -101,9 +126,6 @@ func probabilities(tokens []Token, logits []float32) []float32 {
 		}
 	}
 	softmax(out, out)
-	if len(out) > 0 {
-		out[0] = 0
-	}
 	return out
 }
 

@@ -92,6 +92,21 @@ func Top(values []float32) int {
 	return best
 }
 
+// Reached lists the labels whose score reaches its threshold, in order. Thresholds are one
+// a label, or one for all; with none the list is nil.
+func Reached(labels []string, scores []float32, thresholds []float64) []string {
+	if len(thresholds) == 0 {
+		return nil
+	}
+	out := []string{}
+	for i, label := range labels {
+		if scores[i] >= float32(thresholds[min(i, len(thresholds)-1)]) {
+			out = append(out, label)
+		}
+	}
+	return out
+}
+
 // Candidate is one entry of a list of the best.
 type Candidate struct {
 	ID    int
