@@ -50,7 +50,7 @@ func (w *walk) findBias(r *readScores) *bias {
 	slices.Sort(names)
 	tables := w.coded
 	for _, name := range names {
-		k, err := constant(name, w.consts[name])
+		k, err := w.constant(name, w.consts[name])
 		if err != nil || k.mat == nil {
 			continue
 		}

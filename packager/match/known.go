@@ -59,6 +59,7 @@ type matrix struct {
 	rows, cols int    // as it is stored
 	flip       bool   // seen with its dimensions exchanged
 	codes      *codes // nil for floats, and for integers that nothing has scaled yet
+	release    func(data []byte)
 }
 
 // codes says what the integers of a matrix stand for: (code - zero) * scale.
@@ -107,6 +108,9 @@ func (m *matrix) stored() (*array, error) {
 	if m.arr != nil {
 		return m.arr, nil
 	}
+	if m.release != nil {
+		defer m.release(m.view.Data)
+	}
 	return onnxref.FromView(m.view)
 }
 
@@ -150,12 +154,12 @@ func (c *codes) at(list []float64, i int) float64 {
 }
 
 // constant is the tensor of the file called name.
-func constant(name string, v tensor.View) (*known, error) {
+func (s *source) constant(name string, v tensor.View) (*known, error) {
 	k := &known{name: name, shape: v.Shape}
 	if len(v.Shape) == 2 && v.Len() > 0 {
 		switch v.DType {
 		case tensor.F32, tensor.F16, tensor.BF16, tensor.F64, tensor.I8, tensor.U8:
-			k.mat = &matrix{name: name, view: v, rows: v.Shape[0], cols: v.Shape[1]}
+			k.mat = &matrix{name: name, view: v, rows: v.Shape[0], cols: v.Shape[1], release: s.m.Release}
 			return k, nil
 		}
 	}

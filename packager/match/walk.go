@@ -55,7 +55,7 @@ func (w *walk) value(name string) (value, error) {
 		return v, nil
 	}
 	if c, ok := w.consts[name]; ok {
-		k, err := constant(name, c)
+		k, err := w.constant(name, c)
 		if err != nil {
 			return nil, &Error{Msg: err.Error()}
 		}

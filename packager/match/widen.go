@@ -29,6 +29,7 @@ func widened(m *onnx.Model) (*onnx.Model, error) {
 		if err != nil {
 			return nil, err
 		}
+		m.Release(c.Data)
 		g.Consts[name] = w
 	}
 	g.Inputs = append([]onnx.Value(nil), g.Inputs...)

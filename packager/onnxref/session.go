@@ -31,10 +31,11 @@ const defaultBudget = 1 << 26
 
 // Session runs one graph. It is read-only: any number of goroutines may Run it.
 type Session struct {
-	graph  *onnx.Graph
-	config Config
-	made   map[string]int // index of the node that makes a tensor
-	outer  map[string]bool
+	graph   *onnx.Graph
+	config  Config
+	made    map[string]int // index of the node that makes a tensor
+	outer   map[string]bool
+	release func(data []byte) // of a constant that was read; nil for none
 }
 
 // New checks that every operator of m is known. The error of one that is not
@@ -49,6 +50,7 @@ func New(m *onnx.Model, cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read graph of %s: %w", m.File, err)
 	}
+	s.release = m.Release
 	return s, nil
 }
 
@@ -266,7 +268,11 @@ func (r *run) value(name string) (*Tensor, error) {
 	if t, ok := r.live[name]; ok {
 		return t, nil
 	}
-	return FromView(r.s.graph.Consts[name])
+	v := r.s.graph.Consts[name]
+	if r.s.release != nil {
+		defer r.s.release(v.Data)
+	}
+	return FromView(v)
 }
 
 // scope is value for a subgraph, which sees every tensor that is alive.
