@@ -59,6 +59,7 @@ func inspect(cmd *cobra.Command, arg string) (description, error) {
 		if err != nil {
 			return nil, err
 		}
+		collectOften()
 		return importer.Inspect(ctx, dir)
 	}
 	files, err := builtin.Model()

@@ -97,15 +97,18 @@ func importFolder(ctx context.Context, arg string, p *progress) (*graph.Model, e
 	if err != nil {
 		return nil, err
 	}
-	// Weights are most of the memory from here on, and hold no pointers: collecting often
-	// costs next to nothing, seldom would let the garbage of packing grow to their size.
-	debug.SetGCPercent(25)
+	collectOften()
 	m, err := importer.Open(ctx, dir)
 	if err == nil && name != "" {
 		m.Name = name // its folder is called like a commit
 	}
 	return m, err
 }
+
+// collectOften is for what comes before weights are read. They are most of the memory from
+// there on, and hold no pointers: collecting often costs next to nothing, seldom would let
+// the garbage of packing grow to their size.
+func collectOften() { debug.SetGCPercent(25) }
 
 // openOrPack gives the bundle of an argument: a BUNDLE from its file, a MODEL
 // packed in memory with the defaults of skiff pack, so that it answers with the
