@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +38,7 @@ type packed struct {
 func newPack() *cobra.Command {
 	var cfg packager.Config
 	var output, key string
+	var thresholds []string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "pack MODEL -o BUNDLE",
@@ -54,6 +57,10 @@ configuration directory, ready to be given to devices.`,
 			}
 			if err := checkAudience(cfg); err != nil {
 				return err
+			}
+			var err error
+			if cfg.Thresholds, err = parseThresholds(thresholds); err != nil {
+				return usageError{err}
 			}
 			result, err := pack(cmd, args[0], output, key, cfg)
 			switch {
@@ -75,6 +82,7 @@ configuration directory, ready to be given to devices.`,
 	f.Uint64Var(&cfg.Release, "release", 0, "release counter, which devices do not let go down (default 1)")
 	f.StringVar(&cfg.Product, "product", "", "product whose devices may install it (default "+packager.DefaultProduct+")")
 	f.StringSliceVar(&cfg.Channels, "channel", nil, "channels it may be offered on (default: any)")
+	f.StringSliceVar(&thresholds, "threshold", nil, "`SCORE` from which a label of a classifier holds, or LABEL=SCORE for one (default: the model's own, if it has any)")
 	f.IntVar(&cfg.Outliers, "outliers", 0, "float32 columns per linear layer, 1 to 4, -1 for none (default 1)")
 	return required(cmd, "output")
 }
@@ -111,6 +119,26 @@ func pack(cmd *cobra.Command, arg, output, key string, cfg packager.Config) (pac
 		Key: cfg.Key.ID().String(), Bytes: b.Size(), Sections: report.Sections, Params: report.Params, Kept: report.Kept, Goldens: report.Goldens,
 		Texts: q.Count, CosineMean: q.CosineMean, CosineP1: q.CosineP1, CosineMin: q.CosineMin, Notes: m.Notes,
 	}, nil
+}
+
+// parseThresholds reads scores for all labels and for single ones.
+func parseThresholds(items []string) (map[string]float64, error) {
+	out := map[string]float64{}
+	for _, item := range items {
+		label, score := packager.AllLabels, item
+		if at := strings.LastIndex(item, "="); at >= 0 {
+			label, score = item[:at], item[at+1:]
+		}
+		v, err := strconv.ParseFloat(score, 64)
+		if err != nil || !(v >= 0 && v <= 1) {
+			return nil, fmt.Errorf("--threshold %s: want a score from 0 to 1, or LABEL=SCORE", item)
+		}
+		if _, ok := out[label]; ok {
+			return nil, fmt.Errorf("--threshold %s: said twice", item)
+		}
+		out[label] = v
+	}
+	return out, nil
 }
 
 // checkAudience tells before the work what devices could never match.

@@ -123,6 +123,44 @@ func TestRunFlags(t *testing.T) {
 	}
 }
 
+// TestThresholds: those of the model's file or of pack travel, and run's go before them.
+func TestThresholds(t *testing.T) {
+	h, dir := newHome(t), t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(shared(t, "fixtures/bert-act-silu"))); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "config.json")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, []byte(strings.Replace(string(text), "{", `{"thresholds":[0, 1, 0.5],`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own, other := filepath.Join(dir, "own.skiff"), filepath.Join(dir, "other.skiff")
+	h.must(t, "", "pack", dir, "-o", own, "--fast")
+	h.must(t, "", "pack", dir, "-o", other, "--fast", "--threshold", "1,positive=0")
+	for _, c := range []struct {
+		args          []string
+		first, second bool // negative, neutral
+	}{
+		{[]string{own}, true, false}, {[]string{other}, false, false}, {[]string{dir, "--f32"}, true, false},
+		{[]string{own, "--threshold", "0"}, true, true}, {[]string{dir, "--f32", "--threshold", "1"}, false, false},
+	} {
+		got := lines[askedAnswer](t, h.must(t, "The function returns a list.\n", append([]string{"run", "--json"}, c.args...)...))
+		labels := got[0].Labels
+		if labels == nil || slices.Contains(labels, "negative") != c.first || slices.Contains(labels, "neutral") != c.second {
+			t.Errorf("%v: %v of %v", c.args, labels, got[0].Scores)
+		}
+	}
+	if r := h.must(t, "The function returns a list.\n", "run", other); !strings.HasPrefix(r.stdout, "positive 0.") {
+		t.Errorf("other: %q", r.stdout)
+	}
+	if r := h.run(t, "", "pack", dir, "-o", other, "--threshold", "happy=0.5"); r.status != statusFailed || !strings.Contains(r.stderr, "negative, neutral, positive") {
+		t.Errorf("status %d: %q", r.status, r.stderr)
+	}
+}
+
 // TestRunPrompt: a prompt by its name, through the bundle, packed in memory and in float32;
 // one that is not known is told what there is.
 func TestRunPrompt(t *testing.T) {

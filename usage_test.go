@@ -27,6 +27,8 @@ func TestWrongUse(t *testing.T) {
 		{"run", "requires at least 1 arg(s)"},
 		{"run builtin --json=perhaps", "invalid argument"},
 		{"run builtin --kernels abacus", "abacus"},
+		{"pack builtin -o x --threshold high", "--threshold high: want a score from 0 to 1"},
+		{"pack builtin -o x --threshold 0.4,0.5", "--threshold 0.5: said twice"},
 		{"run builtin --aggregation sum", "--aggregation: "},
 		{"run builtin --top-k 0", "--top-k 0, want 1 or more"},
 		{"run builtin --doc-stride -1", "--doc-stride -1, want 1 or more"},

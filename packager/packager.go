@@ -49,6 +49,9 @@ type Config struct {
 	// Outliers is how many input columns per linear layer stay in float32, 1 to 4;
 	// 0 is one, -1 none.
 	Outliers int
+	// Thresholds are the scores from which a label of a classifier holds, by label or for
+	// AllLabels; they go before the model's own.
+	Thresholds map[string]float64
 	// Fast calibrates and measures on a quarter of the corpus.
 	Fast bool
 	// Progress, if not nil, is told how far each stage is. Stages come in order.
@@ -117,6 +120,9 @@ func newPack(m *graph.Model, cfg Config) (*pack, error) {
 	}
 	p := &pack{cfg: cfg, model: m}
 	if p.task, err = TaskOf(m, tok); err != nil {
+		return nil, err
+	}
+	if p.task.Thresholds, err = cfg.thresholds(p.task); err != nil {
 		return nil, err
 	}
 	p.texts = p.task.masked(corpus.Texts())
@@ -193,7 +199,7 @@ func (p *pack) meta() bundle.Meta {
 	m := p.model
 	meta := bundle.Meta{
 		MaxTokensPerText: m.MaxTokens, Hidden: m.Dim(), Normalize: m.Normalized(), Prefix: m.Prefix, SkipPrompt: m.LeavesPrompt(),
-		Pooling: m.Pooling().String(), Labels: p.task.Labels, MaskToken: p.task.Mask,
+		Pooling: m.Pooling().String(), Labels: p.task.Labels, Thresholds: p.task.Thresholds, MaskToken: p.task.Mask,
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Prompts)) {
 		meta.Prompts = append(meta.Prompts, bundle.Prompt{Name: name, Text: m.Prompts[name]})

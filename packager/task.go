@@ -58,6 +58,7 @@ func classifier(m *graph.Model) Task {
 	switch m.Head.Problem {
 	case graph.MultiLabel:
 		t.Scores = answers.Sigmoid
+		t.Thresholds = m.Head.Thresholds
 	case graph.Regression:
 		t.Scores = answers.None
 	}

@@ -57,6 +57,9 @@ type Head struct {
 	Task    string   // the task it serves
 	Labels  []string // in the order of the answer's columns; nil where there are none
 	Problem Problem  // of a classifier
+	// Thresholds are the scores from which a label holds, where each is judged by
+	// itself: one a label, or one for all; nil where the model says none.
+	Thresholds []float64
 	// RankSigmoid: a cross-encoder's score is the sigmoid of its one logit, as
 	// sentence-transformers does unless the model says otherwise.
 	RankSigmoid bool

@@ -57,6 +57,7 @@ type config struct {
 	numLabels  int      // 0 where the file declares none, the number of labels after check
 	problem    graph.Problem
 	rankLinear bool // a cross-encoder's score is its logit
+	thresholds thresholds
 	tied       bool // the decoder is the word table
 
 	modelType, architecture string
@@ -177,6 +178,8 @@ func (c *config) member(s *strictjson.Scanner, key string) error {
 		err = c.id2label(s)
 	case "problem_type":
 		err = c.problemType(s)
+	case "threshold", "thresholds":
+		err = c.thresholds.read(s, key)
 	case "tie_word_embeddings":
 		c.tied, err = s.Bool()
 	case "sentence_transformers":
@@ -374,7 +377,7 @@ func (c *config) checkLabels() error {
 	c.numLabels = n
 	if !c.head.labels {
 		c.labels = nil
-		return nil
+		return c.checkThresholds()
 	}
 	if n == 0 {
 		return invalid(c.file, "id2label", "", "no labels for %s", c.architecture)
@@ -390,5 +393,5 @@ func (c *config) checkLabels() error {
 	case c.problem == 0:
 		c.problem = graph.SingleLabel
 	}
-	return nil
+	return c.checkThresholds()
 }

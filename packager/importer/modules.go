@@ -76,9 +76,8 @@ func (p *pipeline) finish(ctx context.Context, f *folder, m *graph.Model) error 
 		return invalid(p.poolFile, p.widthKey, "", "%d, but hidden_size is %d", p.width, m.Hidden)
 	}
 	m.Task, m.Head = graph.TaskEmbed, nil
-	m.Prefix, m.Prompts = p.prefix, p.prompts
 	m.Pooled = m.Pool(m.Last, p.pool...)
-	m.Ops[len(m.Ops)-1].(*graph.Pool).AfterPrompt = !p.includePrompt && p.prompts != nil
+	p.prompt(m)
 	m.Answer = m.Pooled
 	for i, mod := range p.after {
 		if mod.kind == "Normalize" {
@@ -90,6 +89,16 @@ func (p *pipeline) finish(ctx context.Context, f *folder, m *graph.Model) error 
 		}
 	}
 	return nil
+}
+
+// prompt gives a model that pools its prompts, and what pooling does with them.
+func (p *pipeline) prompt(m *graph.Model) {
+	m.Prefix, m.Prompts = p.prefix, p.prompts
+	for _, op := range m.Ops {
+		if pool, ok := op.(*graph.Pool); ok && pool.Out == m.Pooled {
+			pool.AfterPrompt = !p.includePrompt && p.prompts != nil
+		}
+	}
 }
 
 // order checks that the modules are transformer and pooling, then dense layers

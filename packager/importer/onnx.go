@@ -186,7 +186,7 @@ func (p *pipeline) around(ctx context.Context, f *folder, name string, m *graph.
 	if !p.present || m.Task != graph.TaskEmbed {
 		return p.finish(ctx, f, m)
 	}
-	m.Prefix, m.Prompts = p.prefix, p.prompts
+	p.prompt(m)
 	if got, want := m.Pooling().String(), p.pool.String(); got != want {
 		return invalid(p.poolFile, "pooling_mode", modulesName+" belongs to another model", "%s, but the graph of %s pools by %s", want, name, got)
 	}

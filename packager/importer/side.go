@@ -58,6 +58,8 @@ func (s *side) member(in *strictjson.Scanner, key string) (err error) {
 		return s.id2label(in)
 	case "problem_type":
 		return s.problemType(in)
+	case "threshold", "thresholds":
+		return s.thresholds.read(in, key)
 	case "sentence_transformers":
 		return in.Object(func(key string) error { return s.crossEncoder(in, key) })
 	case "sbert_ce_default_activation_function":
@@ -124,7 +126,8 @@ func (s *side) agrees(name string, p *pipeline, m *graph.Model) error {
 	if err := s.checkGraphLabels(name, m.Dim()); err != nil {
 		return err
 	}
-	m.Head = &graph.Head{Task: m.Task, Labels: s.labels, Problem: s.problem, RankSigmoid: m.Task == graph.TaskClassify && m.Dim() == 1 && !s.rankLinear}
+	m.Head = &graph.Head{Task: m.Task, Labels: s.labels, Problem: s.problem, Thresholds: s.thresholds.values,
+		RankSigmoid: m.Task == graph.TaskClassify && m.Dim() == 1 && !s.rankLinear}
 	return nil
 }
 

@@ -129,7 +129,7 @@ func (b *binder) model(cfg *config, m *graph.Model) error {
 	m.Answer = m.Last
 	if cfg.head.build != nil {
 		cfg.head.build(g)
-		m.Head = &graph.Head{Task: cfg.head.task, Labels: cfg.labels, Problem: cfg.problem,
+		m.Head = &graph.Head{Task: cfg.head.task, Labels: cfg.labels, Problem: cfg.problem, Thresholds: cfg.thresholds.values,
 			RankSigmoid: cfg.head.task == graph.TaskClassify && cfg.numLabels == 1 && !cfg.rankLinear}
 	} else {
 		for _, name := range cfg.arch.extra {
