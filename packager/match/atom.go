@@ -35,6 +35,7 @@ const (
 // made, and one is made once however often the graph computes it.
 type atom struct {
 	n    int // in the order in which they were made
+	deep int // operations in a row before it, at most
 	kind kind
 	size int  // numbers
 	rows bool // one row a token
@@ -94,6 +95,7 @@ func (s *store) row(key string, a atom, x ...*atom) *atom {
 	fmt.Fprintf(&b, "%d:%s:%d", a.kind, key, a.cols)
 	for _, v := range x {
 		fmt.Fprintf(&b, ",%d", v.n)
+		a.deep = max(a.deep, v.deep+1)
 	}
 	return s.make(b.String(), a)
 }
@@ -109,9 +111,13 @@ func (s *store) normed(n *norm, x ...*atom) *atom {
 	return s.row(key, atom{kind: normKind, rows: x[0].rows, cols: x[0].cols, norm: n}, x...)
 }
 
-// sum is x + y; the one that was made first goes first.
+// before reports whether a is the residual of a sum with b: what fewer operations
+// were needed for.
+func (a *atom) before(b *atom) bool { return a.deep < b.deep || a.deep == b.deep && a.n < b.n }
+
+// sum is x + y; the residual goes first.
 func (s *store) sum(x, y *atom) *atom {
-	if y.n < x.n {
+	if y.before(x) {
 		x, y = y, x
 	}
 	return s.row("", atom{kind: addKind, rows: x.rows, cols: x.cols}, x, y)

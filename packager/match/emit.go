@@ -54,7 +54,7 @@ func (e *emitter) survey(wanted ...*atom) {
 
 // pair is what a norm with a residual adds up, as a sum has it.
 func pair(a *atom) [2]*atom {
-	if a.x[0].n < a.x[1].n {
+	if a.x[0].before(a.x[1]) {
 		return [2]*atom{a.x[0], a.x[1]}
 	}
 	return [2]*atom{a.x[1], a.x[0]}

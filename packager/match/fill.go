@@ -10,16 +10,16 @@ import (
 
 // fillRows reads a matrix as it is seen, row by row. int8s is nil unless the file has codes.
 func fillRows(m *matrix) ([]float32, *rowCodes, error) {
+	if !m.integer() {
+		out, err := fillFloats(m)
+		if err != nil {
+			return nil, nil, err
+		}
+		return out, nil, finite(m.name, out)
+	}
 	a, err := m.stored()
 	if err != nil {
 		return nil, nil, err
-	}
-	if !m.integer() {
-		out := a.F
-		if m.flip {
-			out = turned(a.F, m.rows, m.cols)
-		}
-		return out, nil, finite(m.name, out)
 	}
 	c := m.codes
 	if c == nil {
@@ -47,6 +47,38 @@ func fillRows(m *matrix) ([]float32, *rowCodes, error) {
 		r.zero = append(r.zero, int32(int64(c.at(c.zero, i))-shift))
 	}
 	return scaled, r, finite(m.name, scaled)
+}
+
+// stripe is how many rows are turned over at a time.
+const stripe = 64
+
+// fillFloats reads a matrix of floats as it is seen, without a second copy of it.
+func fillFloats(m *matrix) ([]float32, error) {
+	if m.arr != nil {
+		if m.flip {
+			return turned(m.arr.F, m.rows, m.cols), nil
+		}
+		return m.arr.F, nil
+	}
+	if !m.flip {
+		return m.view.Float32s()
+	}
+	out := make([]float32, m.rows*m.cols)
+	width := m.cols * m.view.DType.Size()
+	for first := 0; first < m.rows; first += stripe {
+		n := min(stripe, m.rows-first)
+		part := tensor.View{Name: m.view.Name, DType: m.view.DType, Shape: []int{n, m.cols}, Data: m.view.Data[first*width:][:n*width]}
+		rows, err := part.Float32s()
+		if err != nil {
+			return nil, err
+		}
+		for c := range m.cols {
+			for r := range n {
+				out[c*m.rows+first+r] = rows[r*m.cols+c]
+			}
+		}
+	}
+	return out, nil
 }
 
 // unsigned reports whether the codes of m are.

@@ -49,12 +49,12 @@ func (w *walk) layerNorm(n *onnx.Node, in []value) ([]value, error) {
 	return []value{whole(w.normOf(nm, parts), x.shape)}, nil
 }
 
-// normOf is the norm of a sum. The part that was made first is the residual.
+// normOf is the norm of a sum.
 func (w *walk) normOf(nm *norm, parts []*atom) *atom {
 	for len(parts) > 2 {
 		parts = append([]*atom{w.sum(parts[0], parts[1])}, parts[2:]...)
 	}
-	if len(parts) == 2 && parts[0].n < parts[1].n {
+	if len(parts) == 2 && parts[0].before(parts[1]) {
 		parts = []*atom{parts[1], parts[0]}
 	}
 	return w.normed(nm, parts...)
