@@ -149,8 +149,8 @@ func (c *call) matMul(a, b *Tensor, scale float64) (*Tensor, error) {
 		return nil, err
 	}
 	out, err := c.make(a.DType, p.shape)
-	if err != nil {
-		return nil, err
+	if err != nil || p.k == 0 {
+		return out, err
 	}
 	return out, p.tiles(c, func(i, j, ia, ib, rows, columns int) {
 		var sums [high][wide]float64

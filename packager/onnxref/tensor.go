@@ -2,6 +2,7 @@ package onnxref
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -71,6 +72,9 @@ func (t *Tensor) number(i int) float64 {
 
 // check says whether t is what its fields claim.
 func (t *Tensor) check() error {
+	if t == nil {
+		return errors.New("no tensor")
+	}
 	if !isFloat(t.DType) && !isInt(t.DType) {
 		return fmt.Errorf("element type %v is not computed with", t.DType)
 	}
