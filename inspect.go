@@ -85,6 +85,10 @@ type bundleInfo struct {
 	MaxTokens  int            `json:"max_tokens"` // of one text
 	Pooling    string         `json:"pooling,omitempty"`
 	Normalize  bool           `json:"normalize"`
+	Prefix     string         `json:"prefix,omitempty"`  // the default prompt
+	Prompts    []promptInfo   `json:"prompts,omitempty"` // by name
+	Labels     []string       `json:"labels,omitempty"`
+	Thresholds []float64      `json:"thresholds,omitempty"` // of the labels; one for all where there is one
 	MinRuntime uint32         `json:"min_runtime"`
 	Bytes      int64          `json:"bytes"`
 	Chunks     int            `json:"chunks"`
@@ -95,6 +99,12 @@ type bundleInfo struct {
 	Source     bundle.Digest  `json:"source"`
 	Tool       string         `json:"tool,omitempty"`
 	Objects    []objectInfo   `json:"objects"`
+}
+
+// promptInfo is a text that may be put before others.
+type promptInfo struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
 }
 
 // memoryInfo is the memory plan; sizes in bytes.
@@ -139,6 +149,10 @@ func inspectBundle(ctx context.Context, path string) (info bundleInfo, err error
 		Pooling: m.Meta.Pooling, Normalize: m.Meta.Normalize, MinRuntime: m.MinRuntime,
 		Bytes: b.Size(), Chunks: len(b.Index), Codecs: codecs(b.Index), Goldens: len(m.Goldens),
 		Memory: memoryInfo(m.Memory), Source: m.Lineage.Source, Tool: m.Lineage.Tool,
+	}
+	info.Prefix, info.Labels, info.Thresholds = m.Meta.Prefix, m.Meta.Labels, m.Meta.Thresholds
+	for _, p := range m.Meta.Prompts {
+		info.Prompts = append(info.Prompts, promptInfo(p))
 	}
 	for _, s := range b.Signatures {
 		info.SignedBy = append(info.SignedBy, s.Key.String())
@@ -203,6 +217,7 @@ func (b bundleInfo) WriteText(w io.Writer) error {
 		fmt.Fprintf(w, "\nsigned by %s %s", k, how)
 	}
 	fmt.Fprintf(w, "\ntask %s: %d numbers for a text of up to %d tokens\n", b.Task, b.Dim, b.MaxTokens)
+	b.writeMeta(w)
 	fmt.Fprintf(w, "%d bytes in %d chunks %v, all as their digests say\n", b.Bytes, b.Chunks, b.Codecs)
 	fmt.Fprintf(w, "memory: %d bytes of weights, %d of activations for %d tokens at once, %d per worker\n",
 		b.Memory.Weights, b.Memory.Arena, b.Memory.MaxTokens, b.Memory.Scratch)
@@ -216,4 +231,22 @@ func (b bundleInfo) WriteText(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// writeMeta prints what is done with texts and answers; the caller sees errors of w.
+func (b bundleInfo) writeMeta(w io.Writer) {
+	if b.Prefix != "" {
+		fmt.Fprintf(w, "%q before every text\n", b.Prefix)
+	}
+	for _, p := range b.Prompts {
+		fmt.Fprintf(w, "prompt %s: %q\n", p.Name, p.Text)
+	}
+	for i, label := range b.Labels {
+		switch n := len(b.Thresholds); {
+		case n == 0:
+			fmt.Fprintf(w, "label %s\n", label)
+		default:
+			fmt.Fprintf(w, "label %s, from %g\n", label, b.Thresholds[min(i, n-1)])
+		}
+	}
 }

@@ -167,6 +167,14 @@ func TestRunPrompt(t *testing.T) {
 	h := newHome(t)
 	model, bundle := sentenceModel(t), filepath.Join(string(h), "prompts.skiff")
 	h.must(t, "", "pack", model, "-o", bundle)
+	for _, at := range []string{model, bundle} {
+		if r := h.must(t, "", "inspect", at, "--json"); !strings.Contains(r.stdout, `"passage: the "`) || !strings.Contains(r.stdout, `"prefix":"query: "`) {
+			t.Errorf("inspect %s: %s", at, r.stdout)
+		}
+		if r := h.must(t, "", "inspect", at); !strings.Contains(r.stdout, `passage: "passage: the "`) {
+			t.Errorf("inspect %s: %s", at, r.stdout)
+		}
+	}
 	for _, args := range [][]string{{"run", bundle, "--json"}, {"run", model, "--json"}, {"run", model, "--json", "--f32"}} {
 		vector := func(more ...string) []float32 {
 			return lines[askedAnswer](t, h.must(t, "the quiet sea\n", append(args, more...)...))[0].Embedding

@@ -62,6 +62,10 @@ type ModelInfo struct {
 	MaxTokens    int      `json:"max_tokens,omitempty"`
 	Prefix       string   `json:"prefix,omitempty"`
 	Source       string   `json:"source,omitempty"` // SHA-256 over the used files
+
+	Thresholds []float64         `json:"thresholds,omitempty"` // of the labels; one for all where there is one
+	Prompts    map[string]string `json:"prompts,omitempty"`
+	SkipPrompt bool              `json:"skip_prompt,omitempty"` // pooling leaves prompts out
 }
 
 // ONNXInfo is what an ONNX file says of itself.
@@ -158,7 +162,10 @@ func (c *config) info(m *graph.Model) *ModelInfo {
 
 // outcome fills in what is done with the rows of a model.
 func (i *ModelInfo) outcome(m *graph.Model) {
-	i.Normalize, i.Prefix = m.Normalized(), m.Prefix
+	i.Normalize, i.Prefix, i.Prompts, i.SkipPrompt = m.Normalized(), m.Prefix, m.Prompts, m.LeavesPrompt()
+	if m.Head != nil {
+		i.Thresholds = m.Head.Thresholds
+	}
 	if how := m.Pooling(); how != nil {
 		i.Pooling = how.String()
 	}

@@ -57,8 +57,17 @@ func (m *ModelInfo) write(line func(key, format string, args ...any)) {
 	if m.Prefix != "" {
 		line("prefix", "%q", m.Prefix)
 	}
+	for _, name := range slices.Sorted(maps.Keys(m.Prompts)) {
+		line("prompt", "%s: %q", name, m.Prompts[name])
+	}
+	if m.SkipPrompt {
+		line("prompts", "left out by pooling")
+	}
 	if len(m.Labels) > 0 {
 		line("labels", "%s", strings.Join(m.Labels, ", "))
+	}
+	if len(m.Thresholds) > 0 {
+		line("thresholds", "%v", m.Thresholds)
 	}
 	if m.Source != "" {
 		line("source", "sha256 %s", m.Source)
