@@ -123,6 +123,12 @@ func (s *source) reaches(name string) int {
 			if len(n.Inputs) > 1 && n.Inputs[1] == name {
 				rows = max(rows, s.tableRows(n.Inputs[0]))
 			}
+		case "EmbedLayerNormalization", "QEmbedLayerNormalization":
+			for i, table := range []int{2, 4} {
+				if len(n.Inputs) > table && n.Inputs[i] == name {
+					rows = max(rows, s.tableRows(n.Inputs[table]))
+				}
+			}
 		}
 	}
 	return rows

@@ -119,8 +119,12 @@ func (w *walk) compute(n *onnx.Node) error {
 
 // apply is the outputs of n.
 func (w *walk) apply(n *onnx.Node, in []value) ([]value, error) {
-	if n.Domain != "" && n.Domain != "ai.onnx" {
-		return nil, w.refuse(n, "operators of the domain %s are not read; export without fusing", n.Domain)
+	switch n.Domain {
+	case "", "ai.onnx":
+	case "com.microsoft":
+		return w.contributed(n, in)
+	default:
+		return nil, w.refuse(n, "operators of the domain %s are not read", n.Domain)
 	}
 	switch n.Op {
 	case "Shape", "Size":
