@@ -1,6 +1,10 @@
 package importer
 
-import "skiff/packager/graph"
+import (
+	"slices"
+
+	"skiff/packager/graph"
+)
 
 // The parts that heads are made of. Their tensors are outside of the encoder.
 
@@ -28,10 +32,14 @@ func (b *build) span(x graph.ID, tensor string) {
 func (b *build) decoder(x graph.ID, tensor string, biases ...string) {
 	cols := b.m.Values[x].Cols
 	w := &graph.LinearWeights{Name: "head.decoder", In: cols, Out: b.num("vocab_size")}
+	own := !b.tied || b.coded(tensor+".weight")
+	if own && len(biases) > 1 {
+		slices.Reverse(biases) // a decoder of its own adds its own bias, should they differ
+	}
 	if len(biases) > 0 {
 		b.want(&w.Bias, biases, w.Out)
 	}
-	if b.tied && !b.coded(tensor+".weight") {
+	if !own {
 		b.after(func() { w.Weight, w.Int8 = b.word.Data, b.word.Int8 })
 		b.spare(tensor + ".")
 	} else {

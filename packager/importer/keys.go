@@ -29,6 +29,7 @@ const (
 	function                 // the name of an activation
 	word                     // one of words
 	list                     // some of words: an array, or one string with bars between them
+	own                      // what parse reads
 )
 
 // key is a key of config.json that an architecture depends on.
@@ -40,6 +41,7 @@ type key struct {
 	words     []string
 	absent    any // its value where the file has none; nil: the file must have it
 	null      any // its value where the file says null; nil: as if it had none
+	parse     func(c *config, s *strictjson.Scanner) (any, error)
 }
 
 // size is a required integer from 1.
@@ -126,6 +128,8 @@ func (k *key) read(c *config, s *strictjson.Scanner) (any, error) {
 		return c.activation(s, k.name)
 	case list:
 		return k.readList(c, s)
+	case own:
+		return k.parse(c, s)
 	}
 	text, err := s.String()
 	if err == nil && !slices.Contains(k.words, text) {

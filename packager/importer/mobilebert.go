@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"slices"
 
 	"skiff/packager/graph"
 )
@@ -169,14 +170,18 @@ func mobileWords(b *build) {
 	x := b.transform("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", b.hidden, b.act("hidden_act"))
 	e, v := b.num("embedding_size"), b.num("vocab_size")
 	w := &graph.LinearWeights{Name: "head.decoder", In: b.hidden, Out: v}
-	b.want(&w.Bias, []string{"cls.predictions.bias", "cls.predictions.decoder.bias"}, v)
+	biases := []string{"cls.predictions.bias", "cls.predictions.decoder.bias"}
+	if !b.tied {
+		slices.Reverse(biases) // a decoder of its own adds its own bias, should they differ
+	}
+	b.want(&w.Bias, biases, v)
 	table := new([]float32)
 	if b.tied {
 		b.spare("cls.predictions.decoder.")
 		b.after(func() { *table = b.word.Data })
 	} else {
 		b.want(table, []string{"cls.predictions.decoder.weight"}, v, e)
-		b.spare("cls.predictions.decoder.bias") // the same bias under another name
+		b.spare("cls.predictions.bias")
 	}
 	rest := new([]float32)
 	if b.hidden > e {

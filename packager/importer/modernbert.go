@@ -3,6 +3,7 @@ package importer
 import (
 	"fmt"
 
+	"skiff/formats/strictjson"
 	"skiff/packager/graph"
 )
 
@@ -18,12 +19,20 @@ func modernbert() *arch {
 			actKey("hidden_activation", "hidden_act", graph.Gelu), epsKey("norm_eps", 1e-5),
 			between("global_attn_every_n_layers", 1, maxLayers, 3), between("local_attention", 2, maxPlaces, 128),
 			thetaKey("global_rope_theta", 160000.0), thetaKey("local_rope_theta", 10000.0).orNull(0.0),
+			{name: "layer_types", as: "layer_types", form: own, parse: layerTypes, absent: []string(nil)},
+			{name: "rope_parameters", as: "rope_parameters", form: own, parse: ropeParameters, absent: map[string]float64(nil)},
 			flagKey("attention_bias", false), flagKey("mlp_bias", false), flagKey("norm_bias", false),
 			flagKey("classifier_bias", false), flagKey("decoder_bias", true),
 			actKey("classifier_activation", "classifier_activation", graph.Gelu), wordKey("classifier_pooling", "cls", "cls", "mean"),
 		},
 		idle: "layer_norm_eps position_embedding_type mlp_dropout deterministic_flash_attn initializer_cutoff_factor reference_compile repad_logits_with_grad " +
 			"sparse_pred_ignore_index sparse_prediction",
+		check: func(c *config) error {
+			if kinds := c.values["layer_types"].([]string); kinds != nil && len(kinds) != c.num("num_hidden_layers") {
+				return invalid(c.file, "layer_types", "", "%d of them for %d layers", len(kinds), c.num("num_hidden_layers"))
+			}
+			return nil
+		},
 		root:    "model.",
 		probe:   "embeddings.tok_embeddings.weight",
 		stem:    "layers.",
@@ -43,6 +52,69 @@ func modernbert() *arch {
 			words:  modernWords,
 		}.heads(),
 	}
+}
+
+// The kinds of a layer's attention, as version 5 of transformers lists them layer by
+// layer; before it a layer was of the first kind or the second by its number.
+const (
+	fullAttention  = "full_attention"
+	localAttention = "sliding_attention"
+)
+
+// layerTypes reads the kind of each layer.
+func layerTypes(c *config, s *strictjson.Scanner) (any, error) {
+	var kinds []string
+	err := s.Array(func(int) error {
+		kind, err := s.String()
+		if err == nil && kind != fullAttention && kind != localAttention {
+			return unsupported(c.file, "layer_types", "known are "+fullAttention+" and "+localAttention, "unknown kind %q", kind)
+		}
+		kinds = append(kinds, kind)
+		return err
+	})
+	return kinds, err
+}
+
+// ropeParameters reads the base of rotary angles for each kind of layer.
+func ropeParameters(c *config, s *strictjson.Scanner) (any, error) {
+	thetas := make(map[string]float64)
+	err := s.Object(func(kind string) error {
+		if kind != fullAttention && kind != localAttention {
+			return unknownKey(s, c.file, "rope_parameters."+kind)
+		}
+		return s.Object(func(key string) (err error) {
+			switch key {
+			case "rope_theta":
+				theta := thetaKey(key, 0)
+				var v any
+				if v, err = theta.read(c, s); err == nil {
+					thetas[kind] = v.(float64)
+				}
+			case "rope_type":
+				err = exactly(s, c.file, "rope_parameters."+kind+"."+key, "default")
+			default:
+				err = unknownKey(s, c.file, "rope_parameters."+kind+"."+key)
+			}
+			return err
+		})
+	})
+	return thetas, err
+}
+
+// attentionOf is the kind of a layer, and the base of its rotary angles.
+func (c *config) attentionOf(layer int) (kind string, theta float64) {
+	kind, theta = fullAttention, c.number("global_rope_theta")
+	kinds := c.values["layer_types"].([]string)
+	if kinds != nil && kinds[layer] == localAttention || kinds == nil && layer%c.num("global_attn_every_n_layers") != 0 {
+		kind = localAttention
+		if local := c.number("local_rope_theta"); local != 0 {
+			theta = local
+		}
+	}
+	if own := c.values["rope_parameters"].(map[string]float64)[kind]; own != 0 {
+		theta = own
+	}
+	return kind, theta
 }
 
 // plainNorm is a layer norm with or without a bias.
@@ -84,12 +156,9 @@ func (b *build) modernLayer(x graph.ID, i int) graph.ID {
 		Q: graph.Slice{X: qkv}, K: graph.Slice{X: qkv, First: h}, V: graph.Slice{X: qkv, First: 2 * h},
 		Heads: heads, HeadSize: h / heads, Scale: b.scale(h/heads, 0),
 	}
-	theta := b.number("global_rope_theta")
-	if i%b.num("global_attn_every_n_layers") != 0 {
+	kind, theta := b.attentionOf(i)
+	if kind == localAttention {
 		attention.Window = b.num("local_attention") / 2
-		if local := b.number("local_rope_theta"); local != 0 {
-			theta = local
-		}
 	}
 	attention.Relative = &graph.Rotary{Theta: theta}
 	y = b.m.Linear(b.m.Attend(attention), b.biased(b.on("attention_bias"), at+"attn.Wo", as+".out", h, h), 0)

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 
 warnings.filterwarnings("ignore")
 transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "is", ".", "?"] + [p + c for c in LETTERS for p in ("", "##")]
 BASE = dict(vocab_size=len(VOCAB), hidden_size=36, num_hidden_layers=2, num_attention_heads=3, intermediate_size=50, max_position_embeddings=64)
@@ -111,10 +112,12 @@ def models():
     for name, more in {
         "biases": dict(attention_bias=True, mlp_bias=True, norm_bias=True, classifier_bias=True), "mean": dict(classifier_pooling="mean"),
         "all-global": dict(global_attn_every_n_layers=1), "thirds": dict(global_attn_every_n_layers=3), "odd-window": dict(local_attention=7), "narrow-window": dict(local_attention=2),
-        "thetas": dict(global_rope_theta=1e6, local_rope_theta=50.0), "one-theta": dict(local_rope_theta=None), "silu": dict(hidden_activation="silu"),
+        "thetas": dict(global_rope_theta=1e6, local_rope_theta=50.0), "silu": dict(hidden_activation="silu"),
         "tanh-head": dict(classifier_activation="tanh"), "eps": dict(norm_eps=1e-3), "wide": dict(hidden_size=52, num_attention_heads=2, intermediate_size=9),
     }.items():
         yield f"modernbert-{name}", "ModernBertForSequenceClassification", dict(modern, num_labels=3, **more), "safetensors"
+    if int(transformers.__version__.split(".")[0]) < 5:
+        yield "modernbert-one-theta", "ModernBertForSequenceClassification", dict(modern, local_rope_theta=None), "safetensors"
     yield "modernbert-no-decoder-bias", "ModernBertForMaskedLM", dict(modern, decoder_bias=False), "bin"
     yield "modernbert-untied", "ModernBertForMaskedLM", dict(modern, tie_word_embeddings=False), "safetensors"
     yield "modernbert-words-biases", "ModernBertForMaskedLM", dict(modern, classifier_bias=True, norm_bias=True, classifier_activation="relu"), "half"
@@ -145,8 +148,6 @@ def quantise(model):
 def save(model, folder, how):
     if how == "safetensors":
         return model.save_pretrained(folder)
-    if how == "bin":
-        return model.save_pretrained(folder, safe_serialization=False)
     if how in ("half", "bfloat16"):
         dtype = torch.float16 if how == "half" else torch.bfloat16
         for p in model.parameters():  # and no buffer, which would not be in the file
@@ -182,7 +183,12 @@ def expect(model, config, how):
         with torch.no_grad():
             inner, got = base(**feed, output_hidden_states=True), model(**feed)
         out[f"{i}.ids"], out[f"{i}.types"] = ids[0].int(), types[0].int()
-        for layer, h in enumerate(inner.hidden_states):
+        states = inner.hidden_states
+        if config.model_type == "albert":  # newer versions list the inner layers as well
+            states = states[:1] + states[1:][len(states[1:]) // config.num_hidden_layers - 1::len(states[1:]) // config.num_hidden_layers]
+        if config.model_type == "modernbert" and torch.equal(states[-1], inner.last_hidden_state):
+            states = states[:-1]  # newer versions give the last one after its norm
+        for layer, h in enumerate(states):
             out[f"{i}.hidden.{layer}"] = h[0]
         out[f"{i}.last"] = inner.last_hidden_state[0]
         if getattr(inner, "pooler_output", None) is not None:
@@ -202,6 +208,8 @@ def main():
         f.write("\n".join(VOCAB) + "\n")
     tokenizer = transformers.BertTokenizerFast(root + "/vocab.txt", model_max_length=60)
     for seed, (name, cls, keys, how) in enumerate(models()):
+        if how == "qint8" and not hasattr(torch.ao.quantization, "quantize_dynamic"):
+            continue  # gone from newer versions
         torch.manual_seed(seed)
         made = getattr(transformers, cls)
         config = made.config_class(**keys)
