@@ -40,7 +40,6 @@ func TestKnown(t *testing.T) {
 // script takes a node and its inputs out of bytes.
 type script struct {
 	data []byte
-	big  bool // integers may be very large
 }
 
 func (s *script) next(n int) int {

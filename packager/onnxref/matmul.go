@@ -107,15 +107,6 @@ func (p product3) starts() [][2]int {
 	return starts
 }
 
-// rows computes every row of a product by itself, as tiles does: row i of all rows.
-func (p product3) rows(c *call, row func(i, a, b int)) error {
-	starts := p.starts()
-	return c.parallel(len(starts)*p.m, func(i int) {
-		s := starts[i/p.m]
-		row(i, s[0]+i%p.m*p.k, s[1])
-	})
-}
-
 // parallel calls f for 0 to n-1, from several goroutines at once.
 func (c *call) parallel(n int, f func(i int)) error {
 	var done sync.WaitGroup
@@ -135,12 +126,17 @@ func matMul(c *call) ([]*Tensor, error) { return one(c.matMul(c.in[0], c.in[1], 
 
 // matMul is a times b times scale, rounded once.
 func (c *call) matMul(a, b *Tensor, scale float64) (*Tensor, error) {
-	if a.DType != b.DType {
-		return nil, fmt.Errorf("element types %v and %v differ", a.DType, b.DType)
+	if a.DType != b.DType || a.DType == tensor.Bool {
+		return nil, fmt.Errorf("element types %v and %v", a.DType, b.DType)
 	}
 	if !a.Float() {
-		return c.intProduct(a, b, a.DType, nil, nil)
+		return c.intProduct(a, b)
 	}
+	return c.product(a, b, a.DType, scale)
+}
+
+// product is a times b times scale, of two float tensors, as elements of type to.
+func (c *call) product(a, b *Tensor, to tensor.DType, scale float64) (*Tensor, error) {
 	p, err := newProduct(a.Shape, b.Shape)
 	if err == nil {
 		err = p.check(c)
@@ -148,7 +144,7 @@ func (c *call) matMul(a, b *Tensor, scale float64) (*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.make(a.DType, p.shape)
+	out, err := c.make(to, p.shape)
 	if err != nil || p.k == 0 {
 		return out, err
 	}
@@ -162,7 +158,7 @@ func (c *call) matMul(a, b *Tensor, scale float64) (*Tensor, error) {
 		}
 		for r := range rows {
 			for s := range columns {
-				out.F[(i+r)*p.n+j+s] = round(a.DType, sums[r][s]*scale)
+				out.set((i+r)*p.n+j+s, sums[r][s]*scale)
 			}
 		}
 	})
@@ -181,8 +177,9 @@ func partial(sums *[high][wide]float64, a, b []float32, k, n, rows, columns int)
 	}
 }
 
-// whole is partial for two rows and all columns of a tile, with every sum in a register. A model of a
-// hundred million weights is multiplied by a hundred tokens to be accepted.
+// whole is partial for two rows and all columns of a tile, with every sum in a
+// register. A model of a hundred million weights is multiplied by a hundred tokens
+// to be accepted.
 func whole(sums *[high][wide]float64, first, second, b []float32, n int) {
 	var s00, s01, s02, s03, s10, s11, s12, s13 float64
 	for i, x := range first {
@@ -201,9 +198,8 @@ func whole(sums *[high][wide]float64, first, second, b []float32, n int) {
 	sums[0], sums[1] = [wide]float64{s00, s01, s02, s03}, [wide]float64{s10, s11, s12, s13}
 }
 
-// intProduct is (a - za) times (b - zb), of one zero point each, or of one for
-// every row of a and every column of b; nil stands for 0.
-func (c *call) intProduct(a, b *Tensor, to tensor.DType, za, zb []int64) (*Tensor, error) {
+// intProduct is the product of integers, wrapped to their type.
+func (c *call) intProduct(a, b *Tensor) (*Tensor, error) {
 	p, err := newProduct(a.Shape, b.Shape)
 	if err == nil {
 		err = p.check(c)
@@ -211,88 +207,73 @@ func (c *call) intProduct(a, b *Tensor, to tensor.DType, za, zb []int64) (*Tenso
 	if err != nil {
 		return nil, err
 	}
-	if a.DType == tensor.Bool || !fits(za, p.m) || !fits(zb, p.n) {
-		return nil, fmt.Errorf("%d and %d zero points for %d rows and %d columns of %v", len(za), len(zb), p.m, p.n, a.DType)
+	out, err := c.make(a.DType, p.shape)
+	if err != nil || p.k == 0 {
+		return out, err
 	}
-	out, err := c.make(to, p.shape)
-	if err != nil {
-		return nil, err
-	}
-	return out, p.rows(c, func(i, ia, ib int) {
-		sums := out.I[i*p.n : (i+1)*p.n]
-		for k, x := range a.I[ia : ia+p.k] {
-			x -= nth(za, i%max(p.m, 1))
-			for n, y := range b.I[ib+k*p.n : ib+(k+1)*p.n] {
-				sums[n] += x * (y - nth(zb, n))
+	return out, p.tiles(c, func(i, j, ia, ib, rows, columns int) {
+		for r := range rows {
+			for s := range columns {
+				sum := int64(0)
+				for k := range p.k {
+					sum += a.I[ia+r*p.k+k] * b.I[ib+k*p.n+s]
+				}
+				out.I[(i+r)*p.n+j+s] = wrap(a.DType, sum)
 			}
-		}
-		for n, s := range sums {
-			sums[n] = wrap(to, s)
 		}
 	})
 }
 
-// fits says whether there is one value, one for each of n, or none.
-func fits(v []int64, n int) bool { return len(v) < 2 || len(v) == n }
-
-func nth(v []int64, i int) int64 {
-	switch len(v) {
-	case 0:
-		return 0
-	case 1:
-		return v[0]
-	}
-	return v[i]
-}
-
-// matMulInteger gives int32. A left side that is floating point is an activation
-// that was not quantised (Config.FloatActivations): the product is float32 then.
+// matMulInteger gives int32: codes of 8 bits and their zero points are exact as
+// float32, and their products and sums as float64. A left side that is floating
+// point is an activation that was not quantised (Config.FloatActivations): the
+// result is float32 then.
 func matMulInteger(c *call) ([]*Tensor, error) {
-	a, b := c.in[0], c.in[1]
-	za, zb, err := c.zero(2, a), c.zero(3, b), error(nil)
-	if t := c.arg(3); t != nil && (t.Float() || len(t.Shape) > 1) || b.Float() {
-		return nil, fmt.Errorf("right side %v with zero point %v", b, c.arg(3))
+	a, b, to := c.in[0], c.in[1], tensor.I32
+	columns := 1
+	if r := len(b.Shape); r > 1 {
+		columns = b.Shape[r-1]
 	}
-	if a.Float() {
-		if !c.float {
-			return nil, fmt.Errorf("left side %v, want integers", a)
+	right, err := c.centred(b, c.arg(3), columns, 1)
+	if err != nil {
+		return nil, err
+	}
+	if a.Float() && c.float {
+		to = tensor.F32
+	} else {
+		rows, step := 1, 1
+		if r := len(a.Shape); r > 1 {
+			rows, step = a.Shape[r-2], a.Shape[r-1]
 		}
-		weights, err := c.centred(b, zb)
-		if err != nil {
+		if a, err = c.centred(a, c.arg(2), rows, step); err != nil {
 			return nil, err
 		}
-		return one(c.matMul(a, weights, 1))
 	}
-	if t := c.arg(2); t != nil && (t.Float() || len(t.Shape) > 1) {
-		return nil, fmt.Errorf("left side %v with zero point %v", a, t)
-	}
-	out, err := c.intProduct(a, b, tensor.I32, za, zb)
-	return one(out, err)
+	return one(c.product(a, right, to, 1))
 }
 
-// zero is the zero point that input i gives for t.
-func (c *call) zero(i int, t *Tensor) []int64 {
-	if z := c.arg(i); z != nil && !t.Float() {
-		return z.I
+// centred is 8-bit codes minus their zero point, or minus the zero points of n
+// lines that lie step apart, as float32.
+func (c *call) centred(t, zero *Tensor, n, step int) (*Tensor, error) {
+	if t.DType != tensor.I8 && t.DType != tensor.U8 {
+		return nil, fmt.Errorf("codes of type %v", t.DType)
 	}
-	return nil
-}
-
-// centred is t minus the zero points of its columns, as float32: exact.
-func (c *call) centred(t *Tensor, zero []int64) (*Tensor, error) {
+	if zero != nil && (zero.DType != t.DType || len(zero.Shape) > 1 || zero.Len() != 1 && zero.Len() != n) {
+		return nil, fmt.Errorf("zero point %v for %d lines of %v", zero, n, t)
+	}
 	out, err := c.make(tensor.F32, t.Shape)
 	if err != nil {
 		return nil, err
 	}
-	columns := 1
-	if r := len(t.Shape); r > 0 {
-		columns = t.Shape[r-1]
-	}
-	if !fits(zero, columns) {
-		return nil, fmt.Errorf("%d zero points for %d columns", len(zero), columns)
-	}
 	for i, v := range t.I {
-		out.F[i] = float32(v - nth(zero, i%columns))
+		switch {
+		case zero == nil:
+		case len(zero.I) == 1:
+			v -= zero.I[0]
+		default:
+			v -= zero.I[i/step%n]
+		}
+		out.F[i] = float32(v)
 	}
 	return out, nil
 }
