@@ -1,8 +1,10 @@
 package compile
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
+	"slices"
 
 	"skiff/packager/graph"
 	"skiff/runtime/kernel"
@@ -75,6 +77,9 @@ func (c *compiler) angles(rel *graph.Rotary, d int) []arg {
 		cos[i], sin[i] = float32(c), float32(s)
 	}
 	name := fmt.Sprintf("rotary.%g.%d", rel.Theta, d)
+	if rel.Steps != nil {
+		name = fmt.Sprintf("rotary.steps.%x", sha256.Sum256(floatBytes(slices.Concat(cos, sin))))
+	}
 	return []arg{c.weights.vector("rotary", name+".cos", cos), c.weights.vector("rotary", name+".sin", sin), num(t)}
 }
 

@@ -40,19 +40,23 @@ func (b *Bias) check(o *Attention) error {
 }
 
 // Rotary turns the pairs (c, c+D/2) of each head's queries and keys by the angle
-// t / Theta^(2c/D) at token t.
+// t / Theta^(2c/D) at token t, or t * Steps[c] where there are Steps.
 type Rotary struct {
 	Theta float64
+	Steps []float64 // radians a token, for each pair; nil: by Theta
 }
 
 // Angle is the angle of pair c of heads of d columns at token t.
 func (r *Rotary) Angle(t, c, d int) float64 {
+	if r.Steps != nil {
+		return float64(t) * r.Steps[c]
+	}
 	return float64(t) * math.Pow(r.Theta, -2*float64(c)/float64(d))
 }
 
 func (r *Rotary) check(o *Attention) error {
-	if !(r.Theta > 1) || o.HeadSize%2 != 0 {
-		return fmt.Errorf("rotary with theta %g over heads of %d", r.Theta, o.HeadSize)
+	if r.Steps == nil && !(r.Theta > 1) || o.HeadSize%2 != 0 || r.Steps != nil && len(r.Steps) != o.HeadSize/2 {
+		return fmt.Errorf("rotary with theta %g and %d steps over heads of %d", r.Theta, len(r.Steps), o.HeadSize)
 	}
 	return nil
 }
