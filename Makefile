@@ -38,11 +38,11 @@ bench:
 
 # Peers from PyPI, by name, in a folder of their own. Not part of test: they are large and move.
 $(PY):
-	python3 -m venv $(PEERS) && $(PY) -m pip install -q openai onnxruntime transformers
+	python3 -m venv $(PEERS) && $(PY) -m pip install -q openai onnx onnxruntime transformers
 	$(PY) -m pip install -q torch --index-url https://download.pytorch.org/whl/cpu || $(PY) -m pip install -q torch
 
 test-peers: $(PY)
-	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -v -run Peer .
+	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -v -run Peer . ./packager/onnxref
 
 bench-peers: $(PY)
 	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -run '^$$' -bench Peer . ./formats/tokenizer

@@ -39,6 +39,9 @@ func TestPeerOperators(t *testing.T) {
 	if python == "" {
 		t.Skip("SKIPPED LOUDLY: SKIFF_PEERS names no Python; make test-peers sets it")
 	}
+	if err := exec.CommandContext(t.Context(), python, "-c", "import onnx, onnxruntime").Run(); err != nil {
+		t.Skip("SKIPPED LOUDLY: that Python has no onnx or no onnxruntime")
+	}
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), python, "testdata/ops.py", dir, "1")
 	cmd.Stderr = os.Stderr
