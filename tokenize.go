@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -100,9 +99,8 @@ func tokenizerText(ctx context.Context, arg, trust string, p *progress) ([]byte,
 	if arg, _, err = pulled(ctx, arg, true, p); err != nil {
 		return nil, err
 	}
-	arg = importer.Folder(arg)
-	if info, err := os.Stat(arg); err == nil && info.IsDir() {
-		arg = filepath.Join(arg, tokenizerFile)
+	if info, err := os.Stat(arg); err == nil && (info.IsDir() || importer.IsONNX(arg)) {
+		return importer.TokenizerJSON(arg)
 	}
 	f, err := openRegular(arg)
 	if err != nil {

@@ -83,6 +83,8 @@ func foreign(data []byte) string {
 		return "a web page, not a model; download the file itself"
 	case strings.HasPrefix(head, "pk\x03\x04"):
 		return "a zip archive, not an ONNX file; unpack it"
+	case strings.IndexFunc(head, func(c rune) bool { return c < ' ' && c != '\t' && c != '\r' && c != '\n' || c > '~' }) < 0:
+		return "a text, not an ONNX file" // a model begins with bytes that are no letters
 	}
 	return ""
 }

@@ -20,7 +20,7 @@ func refusedFiles() []refusal {
 	group := protowire.AppendTag(nil, 9, protowire.StartGroupType)
 	return []refusal{
 		{"no version", msg(7, output("x")), "this is no ONNX file"},
-		{"text", []byte("this is a text, not a model"), "ModelProto: "},
+		{"text", []byte("this is a text,\nnot a model"), "a text, not an ONNX file"},
 		{"old", cat(num(1, 2), msg(7)), "version 2 of the format"},
 		{"new", cat(num(1, 15), msg(7)), "version 15 of the format"},
 		{"no graph", cat(num(1, 8), msg(8, num(2, 17))), "no graph"},

@@ -88,7 +88,7 @@ func (r *reader) bytes(s *span, f *field) error {
 		return err
 	}
 	if left := uint64(s.end - s.at); n > left {
-		return fault(at, "", "field %d claims %d bytes, but only %d follow", f.num, n, left)
+		return fault(at, "", "field %d claims %d bytes, but only %d follow; is the file cut off?", f.num, n, left)
 	}
 	f.span = span{s.at, s.at + int(n)}
 	s.at = f.end

@@ -115,7 +115,7 @@ func OpenFS(ctx context.Context, fsys fs.FS, name string) (*graph.Model, error) 
 
 // modelAt is the folder at path, or that of the ONNX file at path.
 func modelAt(path string) (*folder, error) {
-	if info, err := os.Stat(path); err == nil && !info.IsDir() && isONNX(path) {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() && IsONNX(path) {
 		return fileFolder(path)
 	}
 	return osFolder(path)

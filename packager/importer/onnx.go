@@ -28,20 +28,13 @@ const (
 	onnxExt    = ".onnx"
 )
 
-// isONNX reports whether a path is that of an ONNX file by its name.
-func isONNX(path string) bool { return strings.EqualFold(filepath.Ext(path), onnxExt) }
+// IsONNX reports whether a path is that of an ONNX file by its name.
+func IsONNX(path string) bool { return strings.EqualFold(filepath.Ext(path), onnxExt) }
 
-// Folder is where the files beside the weights of a MODEL lie, such as its tokenizer:
-// the folder itself; or that of an ONNX file, or the one above it where that is the
-// folder "onnx" of a model.
-func Folder(model string) string {
-	if !isONNX(model) {
-		return model
-	}
-	if info, err := os.Stat(model); err != nil || info.IsDir() {
-		return model
-	}
-	dir := filepath.Dir(model)
+// folderOf is where the files beside an ONNX file lie, such as its tokenizer: in its
+// folder, or in the one above where that is the folder "onnx" of a model.
+func folderOf(file string) string {
+	dir := filepath.Dir(file)
 	if abs, err := filepath.Abs(dir); err != nil || filepath.Base(abs) != onnxFolder {
 		return dir
 	}
@@ -57,7 +50,7 @@ func Folder(model string) string {
 // fileFolder is the folder of the ONNX file at path, with that file as its weights. It
 // is called like the file, or where that says nothing, like the folder.
 func fileFolder(file string) (*folder, error) {
-	dir, err := filepath.Abs(Folder(file))
+	dir, err := filepath.Abs(folderOf(file))
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +97,7 @@ func (f *folder) findONNX(sub string) (string, error) {
 			return "", err
 		}
 		for _, e := range entries {
-			if isONNX(e.Name()) && !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			if IsONNX(e.Name()) && !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
 				found = append(found, path.Join(dir, e.Name()))
 			}
 		}
@@ -166,9 +159,14 @@ func graphError(ctx context.Context, name string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return &Error{File: name, Problem: "the graph is not read as a model", Err: fmt.Errorf("%w: %w", ErrUnsupported, err),
+	return &Error{File: name, Problem: "the graph is not read as a model", Err: unread{err},
 		Cure: "skiff inspect of the file tells what is in it; the weights as safetensors can be imported without the graph"}
 }
+
+// unread is why a graph is not read. It matches ErrUnsupported.
+type unread struct{ error }
+
+func (u unread) Unwrap() []error { return []error{ErrUnsupported, u.error} }
 
 // constants lists the tensors of an ONNX file, sorted.
 func constants(m *onnx.Model) []TensorInfo {

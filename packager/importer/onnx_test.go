@@ -71,7 +71,7 @@ func TestFolder(t *testing.T) {
 		"m":                {"m", "m", ""},
 	} {
 		path := filepath.Join(root, file)
-		if got := Folder(path); got != filepath.Join(root, want.dir) {
+		if got := folderOf(path); want.exported != "" && got != filepath.Join(root, want.dir) {
 			t.Errorf("%s: got %s", file, got)
 		}
 		f, err := modelAt(path)
@@ -296,6 +296,25 @@ func TestInspectONNX(t *testing.T) {
 	}
 }
 
+// TestTokenizerJSON: the tokenizer of a model, wherever it is and however it is stored.
+func TestTokenizerJSON(t *testing.T) {
+	root := t.TempDir()
+	if err := os.CopyFS(root, fstest.MapFS{
+		"a/tokenizer.json": {Data: []byte("{}")}, "a/onnx/model.onnx": {}, "b/vocab.txt": {Data: []byte("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n")}, "b/model.onnx": {}, "c/model.onnx": {},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"a": "{}", "a/onnx/model.onnx": "{}", "b": `"[MASK]"`, "b/model.onnx": `"[MASK]"`, "c/model.onnx": "no such file", "d": "no such file"} {
+		got, err := TokenizerJSON(filepath.Join(root, path))
+		if err != nil {
+			got = []byte(err.Error())
+		}
+		if !strings.Contains(string(got), want) {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+}
+
 // TestOpenONNXRefuses: errors name the file and what to do.
 func TestOpenONNXRefuses(t *testing.T) {
 	for _, c := range []struct {
@@ -307,8 +326,12 @@ func TestOpenONNXRefuses(t *testing.T) {
 		{fstest.MapFS{"onnx/model.onnx": {Data: product()}, "config.json": {Data: []byte(`{"hidden_size":0}`)}}, "config.json: byte 15: hidden_size: 0 is no size"},
 		{fstest.MapFS{"onnx/a.onnx": {Data: product()}, "onnx/b.onnx": {Data: product()}}, "2 other ONNX files: onnx/a.onnx, onnx/b.onnx"},
 	} {
-		if _, err := OpenFS(context.Background(), c.files, "m"); err == nil || !strings.Contains(err.Error(), c.want) {
+		_, err := OpenFS(context.Background(), c.files, "m")
+		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
+		}
+		if strings.Contains(c.want, "not read") && !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%v is no ErrUnsupported", err)
 		}
 	}
 }
@@ -326,7 +349,7 @@ func TestInspectHostileONNX(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, e := range expect {
-		if !isONNX(name) {
+		if !IsONNX(name) {
 			continue
 		}
 		_, err := Inspect(t.Context(), filepath.Join(dir, name))

@@ -29,14 +29,11 @@ const maxTokenizerDepth = 64
 // more than there are positions.
 func readTokenizer(f *folder, p *pipeline, m *graph.Model, c *contents) error {
 	name := path.Join(p.sub, tokenizerName)
-	data, err := f.read(name, maxTokenizer)
-	converted := errors.Is(err, fs.ErrNotExist)
-	if converted {
-		data, err = convertTokenizer(f, p.sub)
-	}
+	text, err := tokenizerText(f, p.sub)
 	if err != nil {
 		return err
 	}
+	data := text.json
 	parsed, info, err := parseTokenizer(name, data)
 	if err != nil {
 		return err
@@ -49,7 +46,7 @@ func readTokenizer(f *folder, p *pipeline, m *graph.Model, c *contents) error {
 	if err != nil {
 		return err
 	}
-	if !converted { // what was made of tokenizer_config.json agrees with it
+	if !text.converted { // what was made of tokenizer_config.json agrees with it
 		options, err := normalizerOptions(name, data)
 		if err != nil {
 			return err
@@ -67,6 +64,36 @@ func readTokenizer(f *folder, p *pipeline, m *graph.Model, c *contents) error {
 		}
 	}
 	return nil
+}
+
+// TokenizerJSON is the tokenizer.json of the model in the folder, or of the ONNX file, at
+// path: as it was read, or made of older files. Nothing else of the model is looked at.
+func TokenizerJSON(path string) ([]byte, error) {
+	f, err := modelAt(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := readModules(f)
+	if err != nil {
+		return nil, err
+	}
+	data, err := tokenizerText(f, p.sub)
+	return data.json, err
+}
+
+// tokenizerFile is a tokenizer.json, read or made of older files.
+type tokenizerFile struct {
+	json      []byte
+	converted bool
+}
+
+// tokenizerText reads the tokenizer of the folder's part sub.
+func tokenizerText(f *folder, sub string) (t tokenizerFile, err error) {
+	t.json, err = f.read(path.Join(sub, tokenizerName), maxTokenizer)
+	if t.converted = errors.Is(err, fs.ErrNotExist); t.converted {
+		t.json, err = convertTokenizer(f, sub)
+	}
+	return t, err
 }
 
 // convertTokenizer makes a tokenizer.json of the older files: vocab.txt, or vocab.json and
