@@ -15,8 +15,8 @@
 // file has the one switch over component types. A type, key or value that is
 // not implemented is refused by name, never ignored, because a token that is
 // off by one spoils an answer silently. What is implemented: all models,
-// normalizers, pre-tokenizers, post-processors and decoders of the library but
-// WordLevel; of Oniguruma's regex syntax what needs no back reference.
+// normalizers, pre-tokenizers, post-processors and decoders of the library; of
+// Oniguruma's regex syntax what needs no back reference.
 //
 // FromFiles starts from the files that were before tokenizer.json: it writes
 // the tokenizer.json that transformers would, and parses that.

@@ -22,6 +22,8 @@ func (k *Tokenizer) UnknownID() int32 {
 		return m.unknown
 	case *unigram:
 		return m.unknown
+	case *wordLevel:
+		return m.unknown
 	}
 	return -1
 }

@@ -33,6 +33,7 @@ func kinds() []tiny {
 			decoder: "null", post: seq("processors", byteLevelPre)},
 		{model: pieces, normalizer: seq("normalizers", `{"type":"Prepend","prepend":"▁"}`, `{"type":"Replace","pattern":{"String":" "},"content":"▁"}`), pre: "null", post: "null",
 			decoder: seq("decoders", append(types("ByteFallback", "Fuse"), `{"type":"Strip","content":" ","start":1,"stop":0}`)...)},
+		{model: `{"type":"WordLevel","unk_token":"?","vocab":{"?":0,"a":1,"ab":2,"\u0301":4}}`, pre: `{"type":"Whitespace"}`, post: "null", decoder: "null"},
 		{model: scores, pre: metaspacePre, post: "null", decoder: `{"type":"CTC","pad_token":"a","word_delimiter_token":"b","cleanup":true}`,
 			normalizer: seq("normalizers", append(types("Nmt", "NFKC", "StripAccents", "Lowercase"), `{"type":"Strip","strip_left":true,"strip_right":true}`)...)},
 		{model: scores, normalizer: seq("normalizers", types("NFKD", "ByteLevel")...), decoder: `{"type":"BPEDecoder","suffix":"b"}`, post: "null",
@@ -98,7 +99,7 @@ func FuzzEncode(f *testing.F) {
 
 func checkText(t *testing.T, k *Tokenizer, s string) {
 	e, err := k.Encode(s, nil, true)
-	if errors.Is(err, errUnknown) || errors.Is(err, ErrLimit) {
+	if errors.Is(err, errUnknown) || errors.Is(err, errNoWord) || errors.Is(err, ErrLimit) {
 		k.AppendIDs(nil, s, 0)
 		return
 	}

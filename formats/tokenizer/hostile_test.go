@@ -149,7 +149,10 @@ func TestRefused(t *testing.T) {
 	}{
 		{tiny{normalizer: `{"type":"Quantum"}`}.json(), `normalizer: unsupported type "Quantum"`, ErrUnsupported},
 		{tiny{pre: `{"type":"Sequence","pretokenizers":[` + bertPre + `,{"type":"Chop"}]}`}.json(), `pre_tokenizer.pretokenizers[1]: unsupported type "Chop"`, ErrUnsupported},
-		{tiny{model: `{"type":"WordLevel","vocab":[]}`}.json(), `model: unsupported type "WordLevel"`, ErrUnsupported},
+		{tiny{model: `{"type":"CharLevel","vocab":[]}`}.json(), `model: unsupported type "CharLevel"`, ErrUnsupported},
+		{tiny{model: `{"type":"WordLevel","vocab":{"a":0}}`}.json(), `model: missing key "unk_token"`, ErrCorrupt},
+		{tiny{model: `{"type":"WordLevel","vocab":[],"unk_token":"a"}`}.json(), `model.vocab: expected an object, got an array`, ErrCorrupt},
+		{tiny{model: `{"type":"WordLevel","vocab":{"a":0},"unk_token":null}`}.json(), `model.unk_token: expected a string`, ErrCorrupt},
 		{tiny{post: `{"type":"AlbertProcessing"}`}.json(), `post_processor: unsupported type "AlbertProcessing"`, ErrUnsupported},
 		{tiny{decoder: `{"type":"Speech"}`}.json(), `decoder: unsupported type "Speech"`, ErrUnsupported},
 		{tiny{model: `{"vocab":{}}`}.json(), `model: missing key "type"`, ErrCorrupt},

@@ -26,7 +26,7 @@ type workspace struct {
 	buf     []byte      // bpe
 	best    []arrival   // unigram
 	pieces  []piece     // unigram
-	failed  error       // what Encode cannot answer: errUnknown, errGrowth
+	failed  error       // what Encode cannot answer: errUnknown, errNoWord, errGrowth
 }
 
 // parseModel is the dispatch table of section "model".
@@ -42,6 +42,8 @@ func parseModel(v value) (model, error) {
 		return parseUnigram(v)
 	case "WordPiece":
 		return parseWordPiece(v)
+	case "WordLevel":
+		return parseWordLevel(v)
 	}
 	return nil, v.unsupported(typ)
 }
@@ -53,7 +55,7 @@ func (v value) modelType() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	guess := ""
+	guess, unknown := "", false
 	for key := range members {
 		switch key {
 		case "type":
@@ -64,7 +66,12 @@ func (v value) modelType() (string, error) {
 			guess = "WordPiece"
 		case "unk_id":
 			guess = "Unigram"
+		case "unk_token":
+			unknown = true
 		}
+	}
+	if guess == "" && unknown {
+		guess = "WordLevel"
 	}
 	if guess == "" {
 		return v.typeOf()

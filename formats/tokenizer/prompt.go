@@ -11,9 +11,17 @@ func (k *Tokenizer) PromptLength(prompt string, max int) int {
 	if prompt == "" {
 		return 0
 	}
-	ids := k.AppendIDs(nil, prompt, max)
-	if n := len(ids); n > 0 && k.IsSpecial(ids[n-1]) {
-		return n - 1
+	cut := k.truncation
+	if max > 0 {
+		cut = &truncation{max: max}
 	}
-	return len(ids)
+	e, err := k.encode(prompt, nil, true, cut)
+	n := len(e.IDs)
+	if err != nil || n == 0 {
+		return 0 // a text after it fails as well
+	}
+	if e.SpecialMask[n-1] == 1 || k.IsSpecial(e.IDs[n-1]) {
+		n--
+	}
+	return n
 }
