@@ -226,7 +226,7 @@ func (k *sketch) add(a *atom) int {
 		fmt.Fprintf(&k.text, " %s", l.key())
 	}
 	if at := a.attend; at != nil {
-		fmt.Fprintf(&k.text, " %d %d %.6g %g %d %d %d", at.q.a, at.q.d, at.scale, at.q.theta, at.q.first, at.k.first, at.v.first)
+		fmt.Fprintf(&k.text, " %d %d %.6g %v %d %d %d", at.q.a, at.q.d, at.scale, at.q.turn != nil, at.q.first, at.k.first, at.v.first)
 	}
 	fmt.Fprintln(&k.text)
 	return n

@@ -80,7 +80,7 @@ func (w *walk) distancesOf(r *readScores, at *attention) (*distances, error) {
 	if len(r.far) == 0 {
 		return nil, nil
 	}
-	if r.bias != nil || at.q.theta != 0 {
+	if r.bias != nil || at.q.turn != nil {
 		return nil, fmt.Errorf("two kinds of relative positions")
 	}
 	d := &distances{width: at.q.a * at.q.d}

@@ -194,10 +194,10 @@ func (e *emitter) attention(a *atom, in []graph.ID) graph.ID {
 		Heads: at.q.a, HeadSize: at.q.d, Scale: at.scale, Window: at.window,
 	}
 	switch {
-	case at.q.theta != 0 && (at.bias != nil || at.far != nil) || at.bias != nil && at.far != nil:
+	case at.q.turn != nil && (at.bias != nil || at.far != nil) || at.bias != nil && at.far != nil:
 		e.fail(fmt.Errorf("%s: two kinds of relative positions", a.describe()))
-	case at.q.theta != 0:
-		g.Relative = &graph.Rotary{Theta: at.q.theta}
+	case at.q.turn != nil:
+		g.Relative = &graph.Rotary{Theta: at.q.turn.theta, Steps: at.q.turn.steps}
 	case at.bias != nil:
 		b := at.bias
 		g.Relative = &graph.Bias{Table: e.table(b.table, 0, b.table.dims()[0]), Buckets: b.buckets, MaxDistance: b.distance}

@@ -15,7 +15,21 @@ type heads struct {
 	first int
 	a, d  int // heads, and the columns of one
 	scale float64
-	theta float64 // of the rotation by place; 0 for none
+	turn  *turn // by place; nil for none
+}
+
+// turn is by how much heads are turned from token to token.
+type turn struct {
+	theta float64
+	steps []float64 // for each pair; nil: by theta
+}
+
+// key tells turns apart.
+func (t *turn) key() string {
+	if t == nil {
+		return "still"
+	}
+	return fmt.Sprint(t.theta, t.steps)
 }
 
 // headsOf reads t, [.., tokens, D] with heads before, as heads of a value.
@@ -82,7 +96,7 @@ func (w *walk) headColumns(t *tens, h *heads) ([]int, error) {
 	if r.still(cols) {
 		return cols, nil
 	}
-	h.theta, err = r.rotation(cols)
+	h.turn, err = r.rotation(cols)
 	return cols, err
 }
 
@@ -197,39 +211,75 @@ func (r *reader) turn(cols []int, head, token, d int) (cos, sin float64, ok bool
 	return cos, sin, ok && !math.IsNaN(cos)
 }
 
-// rotation is theta, where the heads are turned as graph.Rotary says.
-func (r *reader) rotation(cols []int) (float64, error) {
-	bad := errors.New("heads that depend on the place otherwise than by rotation in halves")
-	h := r.h
-	half := h.d / 2
-	if h.d%2 != 0 {
-		return 0, bad
+// rotation is how the heads are turned, as graph.Rotary does it: by a theta, or where
+// that does not fit by a step for each pair.
+func (r *reader) rotation(cols []int) (*turn, error) {
+	half := r.h.d / 2
+	if r.h.d%2 != 0 {
+		return nil, errTurn
 	}
 	theta := 10000.0
 	if half > 1 {
 		cos, sin, ok := r.turn(cols, 0, 1, half-1)
 		angle := math.Atan2(sin, cos)
-		if !ok || !(angle > 0) {
-			return 0, bad
+		if ok && angle > 0 {
+			theta = math.Exp(-math.Log(angle) * float64(r.h.d) / float64(2*(half-1)))
 		}
-		theta = math.Exp(-math.Log(angle) * float64(h.d) / float64(2*(half-1)))
 		if whole := math.Round(theta); math.Abs(theta-whole) < 1e-4*theta {
 			theta = whole
 		}
 	}
-	rot := &graph.Rotary{Theta: theta}
+	if t := (&turn{theta: theta}); r.turnsBy(cols, t) {
+		return t, nil
+	}
+	t := &turn{steps: make([]float64, half)}
+	for c := range t.steps {
+		step, ok := r.step(cols, c)
+		if !ok {
+			return nil, errTurn
+		}
+		t.steps[c] = step
+	}
+	if !r.turnsBy(cols, t) {
+		return nil, errTurn
+	}
+	return t, nil
+}
+
+var errTurn = errors.New("heads that depend on the place otherwise than by rotation in halves")
+
+// step is by how much pair c is turned a token: measured over ever more tokens, which
+// tells it ever better.
+func (r *reader) step(cols []int, c int) (float64, bool) {
+	step := 0.0
+	for t := 1; t < r.tokens; t *= 2 {
+		cos, sin, ok := r.turn(cols, 0, t, c)
+		if !ok {
+			return 0, false
+		}
+		angle := math.Atan2(sin, cos)
+		rounds := math.Round((step*float64(t) - angle) / (2 * math.Pi))
+		step = (angle + rounds*2*math.Pi) / float64(t)
+	}
+	return step, true
+}
+
+// turnsBy reports whether the heads are turned by t.
+func (r *reader) turnsBy(cols []int, by *turn) bool {
+	h := r.h
+	rot := &graph.Rotary{Theta: by.theta, Steps: by.steps}
 	for t := range r.tokens {
+		bound := 1e-5 + 1e-6*float64(t)
 		for i := range cols {
 			d := i % h.d
 			cos, sin, ok := r.turn(cols, i/h.d, t, d)
-			angle := rot.Angle(t, d%half, h.d)
-			bound := 1e-5 + 1e-6*float64(t)
+			angle := rot.Angle(t, d%(h.d/2), h.d)
 			if !ok || math.Abs(cos-math.Cos(angle)) > bound || math.Abs(sin-math.Sin(angle)) > bound {
-				return 0, bad
+				return false
 			}
 		}
 	}
-	return theta, nil
+	return true
 }
 
 // swapped is t with its last two dimensions exchanged.

