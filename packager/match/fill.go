@@ -49,10 +49,11 @@ func fillRows(m *matrix) ([]float32, *rowCodes, error) {
 	return scaled, r, finite(m.name, scaled)
 }
 
-// stripe is how many rows are turned over at a time.
+// stripe is how many rows are read at a time.
 const stripe = 64
 
-// fillFloats reads a matrix of floats as it is seen, without a second copy of it.
+// fillFloats reads a matrix of floats as it is seen, without a second copy of it, and
+// releases what it read of the file.
 func fillFloats(m *matrix) ([]float32, error) {
 	if m.arr != nil {
 		if m.flip {
@@ -60,17 +61,24 @@ func fillFloats(m *matrix) ([]float32, error) {
 		}
 		return m.arr.F, nil
 	}
-	if !m.flip {
-		return m.view.Float32s()
-	}
 	out := make([]float32, m.rows*m.cols)
+	turned := make([]float32, stripe*m.cols)
 	width := m.cols * m.view.DType.Size()
 	for first := 0; first < m.rows; first += stripe {
 		n := min(stripe, m.rows-first)
 		part := tensor.View{Name: m.view.Name, DType: m.view.DType, Shape: []int{n, m.cols}, Data: m.view.Data[first*width:][:n*width]}
-		rows, err := part.Float32s()
-		if err != nil {
+		rows := out[first*m.cols:][:n*m.cols]
+		if m.flip {
+			rows = turned[:n*m.cols]
+		}
+		if err := part.Fill(rows); err != nil {
 			return nil, err
+		}
+		if m.release != nil {
+			m.release(part.Data)
+		}
+		if !m.flip {
+			continue
 		}
 		for c := range m.cols {
 			for r := range n {
