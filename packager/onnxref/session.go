@@ -214,6 +214,9 @@ func (r *run) step(n *onnx.Node) error {
 		return at(n, err)
 	}
 	outs, err := c.eval()
+	for _, v := range c.tables {
+		r.release(v)
+	}
 	if err != nil {
 		return at(n, fmt.Errorf("%w (inputs %s)", err, shapes(c.in)))
 	}
@@ -269,10 +272,15 @@ func (r *run) value(name string) (*Tensor, error) {
 		return t, nil
 	}
 	v := r.s.graph.Consts[name]
-	if r.s.release != nil {
-		defer r.s.release(v.Data)
-	}
+	defer r.release(v)
 	return FromView(v)
+}
+
+// release lets go of the part of the file that holds a constant, which was read.
+func (r *run) release(v tensor.View) {
+	if r.s.release != nil {
+		r.s.release(v.Data)
+	}
 }
 
 // scope is value for a subgraph, which sees every tensor that is alive.
