@@ -237,18 +237,23 @@ func (c *config) crossEncoder(s *strictjson.Scanner, key string) error {
 	if key != "activation_fn" || null(s) {
 		return s.Skip()
 	}
+	var err error
+	c.rankLinear, err = linearScore(s, c.file, key)
+	return err
+}
+
+// linearScore reads the function that makes the score of a pair, the identity or the sigmoid.
+func linearScore(s *strictjson.Scanner, file, key string) (linear bool, err error) {
 	class, err := s.String()
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return false, err
+	case class == "torch.nn.modules.linear.Identity":
+		return true, nil
+	case class == "torch.nn.modules.activation.Sigmoid":
+		return false, nil
 	}
-	switch class {
-	case "torch.nn.modules.linear.Identity":
-		c.rankLinear = true
-	case "torch.nn.modules.activation.Sigmoid":
-	default:
-		return unsupported(c.file, key, "known are Identity and Sigmoid", "unknown function %q", class)
-	}
-	return nil
+	return false, unsupported(file, key, "known are Identity and Sigmoid", "unknown function %q", class)
 }
 
 // mustBeFalse reads a switch that changes the architecture.

@@ -186,6 +186,9 @@ func openWith(ctx context.Context, f *folder, readTokenizer tokenizerReader) (*g
 	if p.present {
 		cfg.head = head{task: graph.TaskEncode} // a sentence vector needs no other head
 	}
+	if p.linear != nil {
+		cfg.rankLinear = *p.linear
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}

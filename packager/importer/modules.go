@@ -32,6 +32,12 @@ type pipeline struct {
 	prompts   map[string]string // nil where all are empty
 	maxTokens int               // 0 where not said
 
+	// ranks: the modules are those of a cross-encoder, which is a transformer with its
+	// head and nothing after it.
+	ranks  bool
+	linear *bool  // its score is the logit; nil where not said
+	class  string // what the file of prompts says that the modules are
+
 	width              int // of the vectors that pooling expects; 0 where not said
 	poolFile, widthKey string
 	includePrompt      bool
@@ -48,14 +54,18 @@ func readModules(f *folder) (*pipeline, error) {
 	if err != nil || !ok {
 		return p, err
 	}
-	p.present = true
 	modules, err := parseModules(data)
 	if err != nil {
 		return nil, err
 	}
+	if len(modules) == 1 && modules[0].kind == "Transformer" {
+		p.sub = modules[0].path
+		return p, p.readRanker(f)
+	}
 	if err := order(modules); err != nil {
 		return nil, err
 	}
+	p.present = true
 	p.sub, p.after = modules[0].path, modules[2:]
 	if err := p.readPooling(f, modules[1].path); err != nil {
 		return nil, err
@@ -64,6 +74,19 @@ func readModules(f *folder) (*pipeline, error) {
 		return nil, err
 	}
 	return p, p.readPrompts(f)
+}
+
+// readRanker reads what is said of a transformer without a pooling, which must be the one
+// of a cross-encoder.
+func (p *pipeline) readRanker(f *folder) error {
+	p.ranks = true
+	if err := p.readPrompts(f); err != nil {
+		return err
+	}
+	if p.class == "" {
+		return order(make([]module, 1))
+	}
+	return p.readSentences(f)
 }
 
 // finish appends the pipeline's part to the model. A model with a pipeline
@@ -212,19 +235,27 @@ func (p *pipeline) sentencesMember(s *strictjson.Scanner, name, key string) erro
 		}
 		return err
 	case "transformer_task":
-		return exactly(s, name, key, "feature-extraction")
+		return exactly(s, name, key, p.either("sequence-classification", "feature-extraction"))
 	case "module_output_name":
-		return exactly(s, name, key, "token_embeddings")
+		return exactly(s, name, key, p.either("scores", "token_embeddings"))
 	case "modality_config":
-		return modality(s, name)
+		return modality(s, name, p.either("logits", "last_hidden_state"))
 	case "model_args", "tokenizer_args", "config_args", "model_kwargs", "processor_kwargs", "config_kwargs":
 		return harmless(s, name, key)
 	}
 	return unknownKey(s, name, key)
 }
 
-// modality checks {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}.
-func modality(s *strictjson.Scanner, name string) error {
+// either chooses between what a cross-encoder says and what others say.
+func (p *pipeline) either(ranks, embeds string) string {
+	if p.ranks {
+		return ranks
+	}
+	return embeds
+}
+
+// modality checks {"text": {"method": "forward", "method_output_name": output}}.
+func modality(s *strictjson.Scanner, name, output string) error {
 	return s.Object(func(key string) error {
 		if key != "text" {
 			return unsupported(name, "modality_config", "known is text", "modality %q", key)
@@ -234,7 +265,7 @@ func modality(s *strictjson.Scanner, name string) error {
 			case "method":
 				return exactly(s, name, key, "forward")
 			case "method_output_name":
-				return exactly(s, name, key, "last_hidden_state")
+				return exactly(s, name, key, output)
 			}
 			return unknownKey(s, name, key)
 		})
@@ -271,7 +302,15 @@ func (p *pipeline) readPrompts(f *folder) error {
 			case "__version__", "similarity_fn_name":
 				return s.Skip()
 			case "model_type":
-				return exactly(s, promptsName, key, "SentenceTransformer")
+				p.class = p.either("CrossEncoder", "SentenceTransformer")
+				return exactly(s, promptsName, key, p.class)
+			case "activation_fn":
+				if !p.ranks || null(s) {
+					return unknownKey(s, promptsName, key)
+				}
+				linear, err := linearScore(s, promptsName, key)
+				p.linear = &linear
+				return err
 			case "prompts":
 				return s.Object(func(name string) (err error) {
 					prompts[name], err = s.String()
@@ -290,6 +329,9 @@ func (p *pipeline) readPrompts(f *folder) error {
 	})
 	if err != nil {
 		return err
+	}
+	if any && p.ranks {
+		return unsupported(promptsName, "prompts", "", "prompts of a cross-encoder")
 	}
 	if any { // else there are names of empty prompts, which change nothing
 		p.prompts = prompts

@@ -126,6 +126,9 @@ func (s *side) agrees(name string, p *pipeline, m *graph.Model) error {
 	if err := s.checkGraphLabels(name, m.Dim()); err != nil {
 		return err
 	}
+	if p.linear != nil {
+		s.rankLinear = *p.linear
+	}
 	m.Head = &graph.Head{Task: m.Task, Labels: s.labels, Problem: s.problem, Thresholds: s.thresholds.values,
 		RankSigmoid: m.Task == graph.TaskClassify && m.Dim() == 1 && !s.rankLinear}
 	return nil
