@@ -108,7 +108,7 @@ func importFolder(ctx context.Context, arg string, p *progress) (*graph.Model, e
 // collectOften is for what comes before weights are read. They are most of the memory from
 // there on, and hold no pointers: collecting often costs next to nothing, seldom would let
 // the garbage of packing grow to their size.
-func collectOften() { debug.SetGCPercent(25) }
+func collectOften() { debug.SetGCPercent(10) }
 
 // openOrPack gives the bundle of an argument: a BUNDLE from its file, a MODEL
 // packed in memory with the defaults of skiff pack, so that it answers with the
