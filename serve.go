@@ -28,7 +28,8 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve MODEL|BUNDLE",
 		Short: "Answer over the local HTTP API, without a fleet",
-		Long: `Answer over the local HTTP API, without a fleet: POST /v1/embeddings in OpenAI's form, and /healthz.
+		Long: `Answer over the local HTTP API, without a fleet: POST /v1/embeddings in OpenAI's form, or, for a model of
+another task, /v1/classify, /v1/rank, /v1/tag, /v1/answer or /v1/fill-mask; and GET /healthz.
 
 Prints one JSON line {"ready":true,"http":...} when it answers, and stops at an interrupt. The golden inputs
 are run first, as on a device.`,

@@ -30,6 +30,10 @@ func newTokenize() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tokenize MODEL|BUNDLE [TEXT...]",
 		Short: "Show the tokens of each text",
+		Long: `Show the tokens of each text, or of each line of standard input, in order.
+
+A MODEL is a folder, an .onnx file, hf:owner/name[@revision] on a hub or builtin; of it only the tokenizer is
+read, or pulled: tokenizer.json, or what older files make of it. A tokenizer.json by itself will do.`,
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tok, err := openTokenizer(cmd, args[0], trust)
