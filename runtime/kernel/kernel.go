@@ -10,9 +10,10 @@
 // What other models do otherwise has kernels of its own: lookup is embed without its
 // norm, trigram MobileBERT's embedding, attend attention with windows, biases, rotation
 // or distances, norm and nonorm and add the parts of addnorm, glu a gated activation,
-// activation one alone, pool every other pooling. A linear may end with any activation
-// that keeps zero zero. Codes with zero points, as some model files bring them, have a
-// linear and a lookup of their own.
+// activation one alone, pool every other pooling, poolafter the same without a prompt,
+// concat several side by side. A linear may end with any activation that keeps zero zero.
+// Codes with zero points, as some model files bring them, have a linear and a lookup of
+// their own.
 //
 // # Memory
 //
