@@ -31,6 +31,8 @@ func contributed(name string) operator {
 		return operator{1, 9, embedLayerNorm}
 	case "QEmbedLayerNormalization":
 		return operator{1, 18, embedLayerNorm}
+	case "FusedGemm":
+		return operator{2, 3, fusedGemm}
 	case "FusedMatMul", "TransposeMatMul":
 		return operator{2, 2, fusedMatMul}
 	case "MatMulIntegerToFloat":
@@ -201,6 +203,27 @@ func (c *call) ones(ids *Tensor) (*Tensor, error) {
 		}
 	}
 	return counts, nil
+}
+
+// fusedGemm applies an activation function to what Gemm gives.
+func fusedGemm(c *call) ([]*Tensor, error) {
+	outs, err := gemm(c)
+	if err != nil {
+		return nil, err
+	}
+	n := &onnx.Node{Op: c.text("activation", ""), Attrs: map[string]onnx.Attr{}}
+	for _, name := range []string{"alpha", "beta"} {
+		if a, ok := c.node.Attrs["activation_"+name]; ok {
+			n.Attrs[name] = a
+		}
+	}
+	op := unary(n.Op)
+	if op.run == nil {
+		return nil, fmt.Errorf("activation %q", n.Op)
+	}
+	d := c.with(outs[0])
+	d.node = n
+	return op.run(d)
 }
 
 // fusedMatMul transposes the last two dimensions of its inputs as it is told;

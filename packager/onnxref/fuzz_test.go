@@ -19,12 +19,12 @@ const known = `Abs Add And ArgMax ArgMin Cast CastLike Ceil Clip Concat Constant
 	Sigmoid Sign Silu SimplifiedLayerNormalization Sin Size Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Sum Swish Tanh Tile TopK Transpose
 	Trilu Unsqueeze Where Xor
 	com.microsoft.Attention com.microsoft.BiasGelu com.microsoft.DynamicQuantizeMatMul com.microsoft.EmbedLayerNormalization com.microsoft.FastGelu
-	com.microsoft.FusedMatMul com.microsoft.Gelu com.microsoft.MatMulIntegerToFloat com.microsoft.MultiHeadAttention com.microsoft.QAttention
+	com.microsoft.FusedGemm com.microsoft.FusedMatMul com.microsoft.Gelu com.microsoft.MatMulIntegerToFloat com.microsoft.MultiHeadAttention com.microsoft.QAttention
 	com.microsoft.QEmbedLayerNormalization com.microsoft.QuickGelu com.microsoft.RotaryEmbedding com.microsoft.SkipLayerNormalization
 	com.microsoft.SkipSimplifiedLayerNormalization com.microsoft.TransposeMatMul`
 
 // attributes lists every attribute that is read.
-const attributes = `allowzero alpha approximate axes axis batch_dims beta detect_negative detect_positive do_rotary dtype end ends epsilon equation
+const attributes = `activation activation_alpha allowzero alpha approximate axes axis batch_dims beta detect_negative detect_positive do_rotary dtype end ends epsilon equation
 	exclusive fmod interleaved k keepdims largest mask_filter_value max min mode noop_with_empty_axes num_heads num_outputs output_dtype p pads perm
 	qkv_hidden_sizes reduction reverse scale select_last_index split start starts stash_type steps to transA transB transBatchA unidirectional upper value`
 

@@ -303,6 +303,9 @@ func TestProducts(t *testing.T) {
 		{"Einsum", "equation=i,i", 12, "2: 1 2 | 3: 1 2 3", "error: 'i' is 2 and 3"},
 		{"Einsum", "equation=ij->k", 12, "1x1: 1", "error: result \"k\""},
 		{"Einsum", "equation=i", 12, "1x1: 1", "error: \"i\" for F32[1 1]"},
+		{"com.microsoft.FusedGemm", "activation=Relu", 1, "1x1: 1 | 1x2: -2 2 | 2: 1 1", "1x2: 0 3"},
+		{"com.microsoft.FusedGemm", "activation=LeakyRelu activation_alpha=0.5", 1, "1x1: 1 | 1x2: -2 2", "1x2: -1 2"},
+		{"com.microsoft.FusedGemm", "activation=odd", 1, "1x1: 1 | 1x2: -2 2", "error: activation \"odd\""},
 		{"com.microsoft.FusedMatMul", "transB=1 alpha=2.0", 1, "1x2: 1 2 | 1x2: 3 4", "1x1: 22"},
 	})
 }

@@ -183,6 +183,9 @@ def products():
                 case("DynamicQuantizeMatMul", [floats(*a), y, scale, ints(b[1], t=tb, low=0, high=9)], domain="com.microsoft")
                 case("DynamicQuantizeMatMul", [floats(*a), y, scalar(0.2, F), None, floats(b[1])], domain="com.microsoft")
         case("FusedMatMul", [floats(*a), floats(*b)], domain="com.microsoft", alpha=0.3)
+    for act in ("Relu", "Tanh", "Sigmoid"):
+        case("FusedGemm", [floats(2, 3), floats(3, 4), floats(4)], domain="com.microsoft", activation=act)
+    case("FusedGemm", [floats(2, 3), floats(3, 4), floats(4)], domain="com.microsoft", activation="LeakyRelu", activation_alpha=0.3)
     case("FusedMatMul", [floats(3, 2), floats(3, 4)], domain="com.microsoft", transA=1)
     case("FusedMatMul", [floats(5, 2, 3), floats(5, 4, 3)], domain="com.microsoft", transB=1, alpha=2.0)
     case("FusedMatMul", [floats(2, 5, 3), floats(5, 4, 3)], domain="com.microsoft", transB=1, transBatchA=1)
