@@ -18,7 +18,7 @@ const tagBatch = 32
 func (m *Model) Prompted(name string) (serve.Embedder, error) {
 	p, err := m.Model.Prompted(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", serve.ErrInput, err)
+		return nil, &serve.InputError{Param: "prompt_name", Err: err}
 	}
 	return p, nil
 }

@@ -254,7 +254,7 @@ func TestServeAnswer(t *testing.T) {
 	if len(several.Answers) != 3 || several.Answers[0] != several.Answer || several.Answers[0].Score < several.Answers[1].Score {
 		t.Errorf("%+v", several)
 	}
-	for param, how := range map[string]serve.Search{"question": {Window: 4}, "doc_stride": {Stride: 400}} {
+	for param, how := range map[string]serve.Search{"question": {Window: 4}, "doc_stride": {Window: 16, Stride: 400}} {
 		_, err := m.Find(t.Context(), golden.Cases[0].Text[0], golden.Cases[0].Text[1], how)
 		if bad, ok := errors.AsType[*serve.InputError](err); !ok || bad.Param != param || !errors.Is(err, serve.ErrInput) {
 			t.Errorf("%+v: %v", how, err)

@@ -41,7 +41,7 @@ type Embedder interface {
 
 // Prompter is a Model that can put a prompt before every text. Its Info lists their names.
 type Prompter interface {
-	// Prompted is the model with the prompt of that name in place of its default one. The error wraps ErrInput.
+	// Prompted is the model with the prompt of that name in place of its default one. The error is an *InputError.
 	Prompted(name string) (Embedder, error)
 }
 

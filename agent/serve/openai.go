@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -96,11 +95,7 @@ func (q *request) prompted(m Model, info Info) (Embedder, error) {
 	if !ok {
 		return nil, faulty("prompt_name", "the model %q has no prompts", info.Name)
 	}
-	e, err := able.Prompted(name)
-	if errors.Is(err, ErrInput) {
-		return nil, faulty("prompt_name", "prompt_name: %v", err)
-	}
-	return e, err
+	return able.Prompted(name)
 }
 
 func embed(ctx context.Context, m Model, info Info, req request, texts []string) (*response, error) {

@@ -127,7 +127,7 @@ func (f *prompting) Info() Info { return Info{Name: "mini", Dim: 2, Prompts: f.n
 
 func (f *prompting) Prompted(name string) (Embedder, error) {
 	if !slices.Contains(f.names, name) {
-		return nil, fmt.Errorf("%w: unknown prompt %q: the model has %s", ErrInput, name, strings.Join(f.names, ", "))
+		return nil, &InputError{"prompt_name", fmt.Errorf("unknown prompt %q: the model has %s", name, strings.Join(f.names, ", "))}
 	}
 	return prompted{&f.fake, name}, nil
 }

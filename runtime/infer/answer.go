@@ -40,7 +40,7 @@ func (f Finding) Windows(tok *tokenizer.Tokenizer, question, text string, max in
 	switch {
 	case room < 1:
 		return nil, &InputError{"question", errors.New("with the special tokens it fills what is read at once and leaves no room for the text: shorten it")}
-	case f.Stride >= room:
+	case f.Stride >= room && len(tok.AppendIDs(nil, text, 0))-tok.SpecialCount(false) > room: // else there is one window
 		return nil, &InputError{"stride", errors.New("two windows would share all that is left for the text beside the question: make it less")}
 	case f.Stride == 0: // a long question leaves little room: windows must still move on
 		if f.Stride = min(max/2, maxStride); f.Stride >= room {

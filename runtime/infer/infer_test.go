@@ -256,8 +256,13 @@ func TestFinding(t *testing.T) {
 		{"is the man", Finding{Stride: 10}, "stride"},
 		{"is the man", Finding{Window: 9, Stride: 3}, "stride"},
 		{"is the man", Finding{Window: 9, Stride: 2}, ""},
+		{"short", Finding{Window: 9, Stride: 100}, ""},
 	} {
-		windows, err := c.f.Windows(tok, c.question, strings.Repeat("the man ", 20), 16)
+		text := strings.Repeat("the man ", 20)
+		if c.question == "short" {
+			text = "the"
+		}
+		windows, err := c.f.Windows(tok, c.question, text, 16)
 		bad, is := errors.AsType[*InputError](err)
 		if is != (c.field != "") || is && bad.Field != c.field {
 			t.Errorf("%q %+v: %v, want %q", c.question, c.f, err, c.field)
