@@ -20,7 +20,9 @@ func (w *walk) data(n *onnx.Node, in []value) ([]value, error) {
 		return w.moved(n, in)
 	case "Concat":
 		return one(w.concat(n, in))
-	case "Identity", "Dropout", "Cast", "CastLike":
+	case "Dropout":
+		return w.dropout(n, in)
+	case "Identity", "Cast", "CastLike":
 		if n.Op == "Cast" && !floatCode(n.Attrs["to"].I) {
 			return nil, w.refuse(n, "values of the model become integers")
 		}
@@ -62,6 +64,24 @@ func (w *walk) data(n *onnx.Node, in []value) ([]value, error) {
 		return one(w.gemm(n, in))
 	}
 	return nil, w.refuse(n, "this operator on values of the model is not read")
+}
+
+// dropout is nothing, unless the graph is one for training.
+func (w *walk) dropout(n *onnx.Node, in []value) ([]value, error) {
+	if len(in) > 2 && in[2] != nil {
+		k, ok := in[2].(*known)
+		if !ok {
+			return nil, w.refuse(n, "a training mode that depends on the words")
+		}
+		a, err := k.array()
+		if err != nil {
+			return nil, err
+		}
+		if v, ok := uniform(a); !ok || v != 0 {
+			return nil, w.refuse(n, "the graph drops numbers at random: it was exported for training; export in evaluation mode")
+		}
+	}
+	return []value{in[0]}, nil
 }
 
 // floatCode reports whether an element type of ONNX is a float.
@@ -175,6 +195,11 @@ func (w *walk) product(a, b value) (value, error) {
 		if t := w.withScale(x, arr); t != nil {
 			return t, nil
 		}
+		if _, ok := columns(arr, x.shape, 0); !ok { // by row: none of a norm's
+			if x, err = w.settled(x); err != nil {
+				return nil, err
+			}
+		}
 		return x.times(floats(arr))
 	case *tens:
 		shape, err := join(x.shape, y.shape)
@@ -235,6 +260,9 @@ func (w *walk) quotient(a, b value) (value, error) {
 	}
 	x, err := asTens(a)
 	if err != nil {
+		return nil, err
+	}
+	if x, err = w.settled(x); err != nil {
 		return nil, err
 	}
 	y := b.(*tens)

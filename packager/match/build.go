@@ -89,6 +89,7 @@ func (s *source) model(ctx context.Context, tokens int, h Hints, report *Report,
 	}
 	g := &graph.Model{Name: h.Name, Arch: "onnx", Task: r.task}
 	e := newEmitter(g, tokens)
+	e.limit = w.limit
 	e.survey(slices.DeleteFunc([]*atom{r.answer, r.pooler}, func(a *atom) bool { return a == nil })...)
 	e.emit(r.answer)
 	if r.pooler != nil {
@@ -145,6 +146,9 @@ func (e *emitter) finish(r *reading, outs []*output, report *Report) error {
 	}
 	if m.Vocab == 0 {
 		return &Error{Msg: "no table of words"}
+	}
+	if e.limit > 0 {
+		m.MaxPositions = least(m.MaxPositions, e.limit)
 	}
 	m.MaxTokens = m.MaxPositions
 	if m.MaxPositions == 0 {
@@ -215,7 +219,7 @@ func (k *sketch) add(a *atom) int {
 	}
 	n := len(k.seen) + 1
 	k.seen[a] = n
-	fmt.Fprintf(&k.text, "%d = %d%v %d %d %d", n, a.kind, in, a.cols, a.act, a.how)
+	fmt.Fprintf(&k.text, "%s %d %v %d %d", a.describe(), n, in, a.cols, a.act)
 	if a.w != nil {
 		fmt.Fprintf(&k.text, " %s", a.w.key())
 	}
@@ -244,5 +248,5 @@ func firstDifference(a, b string) string {
 	if i >= len(y) {
 		return "fewer operations"
 	}
-	return fmt.Sprintf("%q, then %q", x[i], y[i])
+	return fmt.Sprintf("%.200s, then %.200s", x[i], y[i])
 }

@@ -48,6 +48,34 @@ func (w *walk) timesTable(n *onnx.Node, x *tens, k *known) (value, error) {
 	return t.times(scalarOf(float32(h.scale)).arr)
 }
 
+// oneHead is scores of a single head, where heads times known rows look like a layer.
+func (w *walk) oneHead(t *tens) (*tens, error) {
+	out := &tens{shape: t.shape, add: t.add}
+	content := slices.IndexFunc(t.terms, func(x term) bool { return x.a.kind == scoreKind && x.a.score.q.a == 1 })
+	for _, x := range t.terms {
+		l := x.a.w
+		if content < 0 || x.a.kind != linearKind || l.bias != nil || l.join != nil || l.cols != nil || l.integer || x.a.act != 0 {
+			out.terms = append(out.terms, x)
+			continue
+		}
+		s := t.terms[content].a.score
+		h := s.q
+		if x.a.x[0] == s.k.x {
+			h = s.k
+		}
+		if x.a.x[0] != h.x || h.first != 0 || h.d != h.x.cols || h.turn != nil {
+			return nil, fmt.Errorf("%s is added to scores", x.a.describe())
+		}
+		m, err := l.m.array()
+		if err != nil {
+			return nil, err
+		}
+		rows := onnxref.Floats([]int{1, h.d, x.a.cols}, m.F...)
+		out.terms = append(out.terms, term{a: w.scores(&score{q: h, rows: rows}, x.a.cols), idx: x.idx, coef: x.coef})
+	}
+	return out, nil
+}
+
 // tableTimes is known numbers, [.., R, D], times heads turned over.
 func (w *walk) tableTimes(n *onnx.Node, k *known, y *tens) (value, error) {
 	if len(k.shape) < 2 || len(y.shape) < 2 {

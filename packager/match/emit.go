@@ -11,7 +11,8 @@ import (
 // the order depends on the computation alone.
 type emitter struct {
 	m      *graph.Model
-	tokens int
+	tokens int // of the text that was walked with
+	limit  int // the longest text that is known of; 0 for no end
 	ids    map[*atom]graph.ID
 	tables map[string]*graph.Table
 	layers map[string]*graph.LinearWeights
@@ -200,8 +201,14 @@ func (e *emitter) attention(a *atom, in []graph.ID) graph.ID {
 		g.Relative = &graph.Rotary{Theta: at.q.turn.theta, Steps: at.q.turn.steps}
 	case at.bias != nil:
 		b := at.bias
+		if b.distance >= e.tokens {
+			e.limit = least(e.limit, e.tokens)
+		}
 		g.Relative = &graph.Bias{Table: e.table(b.table, 0, b.table.dims()[0]), Buckets: b.buckets, MaxDistance: b.distance}
 	case at.far != nil:
+		if at.far.span >= e.tokens || at.far.farMost > e.tokens {
+			e.limit = least(e.limit, e.tokens)
+		}
 		g.Relative = e.distances(at.far)
 	}
 	if e.err != nil {

@@ -39,8 +39,8 @@ func (w *walk) headsOf(t *tens) (*heads, error) {
 		return nil, fmt.Errorf("%v are no heads: want [.., tokens, columns]", t.shape)
 	}
 	h := &heads{a: count(t.shape[:n-2]), d: t.shape[n-1]}
-	if t.add != nil || len(t.terms) == 0 {
-		return nil, fmt.Errorf("%s: known numbers are added to its heads", describe(t))
+	if len(t.terms) == 0 {
+		return nil, errors.New("known numbers are no heads")
 	}
 	h.x = t.terms[0].a
 	for _, x := range t.terms {
@@ -58,7 +58,48 @@ func (w *walk) headsOf(t *tens) (*heads, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h, h.choose(w, cols)
+	if err := h.choose(w, cols); err != nil || t.add == nil {
+		return h, err
+	}
+	return h, h.biased(w, t)
+}
+
+// biased gives the layer of h what is added to its heads, where they are parted.
+func (h *heads) biased(w *walk, t *tens) error {
+	add, err := expand(t.add, t.shape)
+	if err != nil {
+		return err
+	}
+	bad := fmt.Errorf("%s: known numbers that are no bias are added to its heads", h.x.describe())
+	width := h.a * h.d
+	if h.x.kind != linearKind || h.x.act != 0 || h.turn != nil || h.first+width > h.x.cols {
+		return bad
+	}
+	bias, cols := make([]float32, width), make([]int, width)
+	for i := range cols {
+		cols[i] = h.first + i
+	}
+	for i, v := range add.F {
+		head, col := i/(w.tokens*h.d), i%h.d
+		at := &bias[head*h.d+col]
+		if first := i/h.d%w.tokens == 0; first {
+			*at = v
+		} else if *at != v {
+			return bad
+		}
+	}
+	wt := h.x.w.pick(cols)
+	for i := range bias {
+		bias[i] /= float32(h.scale)
+		if wt.bias != nil {
+			bias[i] += wt.bias[i]
+		}
+	}
+	if wt.join != nil {
+		return bad
+	}
+	h.x, h.first = w.linear(h.x.x[0], wt.biased(bias), 0), 0
+	return nil
 }
 
 // spelledHeads is headsOf where the value has not been named yet.

@@ -107,7 +107,9 @@ type reading struct {
 //   - a layer with as many columns as there are words: words
 //   - a vector a text that is normalised, that is a pooling and nothing more, or that
 //     comes with the hidden states (but for a square layer with tanh over the first
-//     token, which is BERT's pooler): a sentence vector
+//     token, which is BERT's pooler, and one that ends in a layer without activation
+//     behind BERT's pooler or beside all hidden states: these are labels): a sentence
+//     vector
 //   - any other vector a text whose last step is a layer without an activation: labels
 //   - a layer over the hidden states: labels of tokens
 //   - rows a token alone: hidden states
@@ -209,6 +211,7 @@ func (w *walk) vector(r *reading, tokens, texts []*output, h Hints) bool {
 	case h.Task == graph.TaskEmbed || h.Task == graph.TaskClassify:
 		r.task = h.Task
 	case best.post != "":
+	case hidden && c.act == 0 && !c.normalized && (len(tokens) > 1 || c.layers > 1 && c.pool != nil && c.pool.how == graph.PoolCLS):
 	case c.normalized || c.layers == 0 || hidden:
 		r.task = graph.TaskEmbed
 	case c.act != 0 || c.pool != nil && c.pool.how != graph.PoolCLS && !c.norm && c.layers == 1:

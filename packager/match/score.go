@@ -100,6 +100,10 @@ func (w *walk) softmax(n *onnx.Node, t *tens) (value, error) {
 	if axis != -1 && axis != int64(len(t.shape))-1 {
 		return nil, w.refuse(n, "a softmax over axis %d of %v", axis, t.shape)
 	}
+	t, err := w.oneHead(t)
+	if err != nil {
+		return nil, w.refuse(n, "%v", err)
+	}
 	var content *atom
 	for _, x := range t.terms {
 		if x.a.kind == scoreKind && x.idx == nil {

@@ -3,6 +3,7 @@ package match
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"skiff/formats/onnx"
@@ -20,6 +21,7 @@ type walk struct {
 	left   map[string]int   // by tensor: how many nodes will still read it
 	coded  []*matrix        // tables of codes that known numbers were taken from
 	biases map[string]*bias // by what is added to scores: what was found before
+	limit  int              // the longest text that this walk tells about; 0: there is no end in sight
 }
 
 func newWalk(ctx context.Context, s *source, tokens int) *walk {
@@ -208,6 +210,7 @@ func (w *walk) fold(n *onnx.Node, in []*known) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.sees(n, arrays, out[0])
 	values := make([]value, len(out))
 	for i, a := range out {
 		k := &known{shape: a.Shape, arr: a, from: from}
@@ -220,6 +223,22 @@ func (w *walk) fold(n *onnx.Node, in []*known) ([]value, error) {
 		values[i] = k
 	}
 	return values, nil
+}
+
+// sees notes what the walk is too short to see: distances that are compared with a
+// number that none of them reaches.
+func (w *walk) sees(n *onnx.Node, in []*array, out *array) {
+	if len(in) != 2 || out.Len() < w.tokens*w.tokens || !slices.Contains([]string{"Less", "LessOrEqual", "Greater", "GreaterOrEqual"}, n.Op) {
+		return
+	}
+	if _, same := uniform(out); !same {
+		return
+	}
+	for _, a := range in {
+		if v, ok := uniform(a); ok && a.Len() == 1 && math.Abs(v) >= float64(w.tokens-1) && math.Abs(v) < unbounded {
+			w.limit = least(w.limit, int(math.Abs(v)))
+		}
+	}
 }
 
 // movesNothing tells the operators that leave numbers and their order as they are.
