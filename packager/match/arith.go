@@ -26,6 +26,13 @@ func (w *walk) data(n *onnx.Node, in []value) ([]value, error) {
 		if n.Op == "Cast" && !floatCode(n.Attrs["to"].I) {
 			return nil, w.refuse(n, "values of the model become integers")
 		}
+		if k, ok := in[0].(*known); ok { // like a value of the model: a float
+			a, err := k.array()
+			if err != nil {
+				return nil, err
+			}
+			return []value{&known{shape: k.shape, arr: floats(a), from: k.from}}, nil
+		}
 		return []value{in[0]}, nil
 	case "Add", "Sub", "Sum":
 		return one(w.addition(n, in))

@@ -129,7 +129,7 @@ func (e *emitter) finish(r *reading, outs []*output, report *Report) error {
 	case graph.TaskEmbed:
 		m.Pooled = e.ids[r.pool]
 	default:
-		m.Head = &graph.Head{Task: r.task, Problem: r.problem}
+		m.Head = &graph.Head{Task: r.task, Problem: r.problem, RankSigmoid: r.sigmoid}
 	}
 	m.Hidden = m.Values[m.Last].Cols
 	for _, op := range m.Ops {

@@ -35,7 +35,9 @@ func (w *walk) contributed(n *onnx.Node, in []value) ([]value, error) {
 		return w.skipNorm(n, in[0], in[1], arg(2), arg(3), arg(4))
 	case "EmbedLayerNormalization", "QEmbedLayerNormalization":
 		return w.embedNorm(n, arg)
-	case "FusedMatMul":
+	case "FusedGemm":
+		return one(w.fusedGemm(n, in))
+	case "FusedMatMul", "TransposeMatMul":
 		return one(w.fusedMatMul(n, in[0], in[1]))
 	case "MatMulIntegerToFloat":
 		y, err := w.step(n, "MatMulInteger", nil, in[0], in[1], arg(4), arg(5))
@@ -156,6 +158,15 @@ func (w *walk) embedNorm(n *onnx.Node, arg func(int) value) ([]value, error) {
 	}
 	lengths := &known{shape: []int{1}, arr: onnxref.Ints(tensor.I32, []int{1}, int64(w.tokens))}
 	return []value{y[0], lengths, sum}, nil
+}
+
+// fusedGemm is a Gemm with an activation.
+func (w *walk) fusedGemm(n *onnx.Node, in []value) (value, error) {
+	y, err := w.step(n, "Gemm", n.Attrs, in...)
+	if err != nil || n.Attrs["activation"].S == "" {
+		return y, err
+	}
+	return w.step(n, n.Attrs["activation"].S, nil, y)
 }
 
 // fusedMatMul is a product with either side turned over, times alpha.

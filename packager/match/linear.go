@@ -15,6 +15,14 @@ func (w *walk) matMul(n *onnx.Node, a, b value) (value, error) {
 	switch {
 	case isTens && bothTens:
 		return w.batched(n, x, y)
+	case isTens && w.overTokens(x.shape, b.dims(), 1):
+		y, err := swapped(x)
+		if err != nil {
+			return nil, err
+		}
+		return w.weighted(n, y, b.(*known), append(slices.Clone(x.shape[:len(x.shape)-1]), 1))
+	case bothTens && w.overTokens(y.shape, a.dims(), 2):
+		return w.weighted(n, y, a.(*known), append(slices.Clone(y.shape[:len(y.shape)-2]), 1, last(y.shape)))
 	case isTens:
 		m, err := b.(*known).asMatrix()
 		if err != nil {
@@ -26,6 +34,33 @@ func (w *walk) matMul(n *onnx.Node, a, b value) (value, error) {
 		return w.layer(n, x, &weights{m: m, integer: m.integer() && m.codes == nil})
 	}
 	return w.tableTimes(n, a.(*known), y)
+}
+
+// overTokens reports whether a product adds up the rows of tokens: of values of shape x
+// (turned over if side is 1) and one known number for each.
+func (w *walk) overTokens(x, k []int, side int) bool {
+	n := len(x)
+	return n >= 2 && len(k) >= 2 && x[n-side] == w.tokens && k[len(k)-side] == 1 && count(k) == w.tokens
+}
+
+// weighted is the sum of the rows of x, each times a known number, under shape.
+func (w *walk) weighted(n *onnx.Node, x *tens, k *known, shape []int) (value, error) {
+	a, err := k.array()
+	if err != nil || k.from != 0 {
+		return nil, w.refuse(n, "weights that depend on the words")
+	}
+	column := &known{shape: []int{w.tokens, 1}, arr: &array{DType: a.DType, Shape: []int{w.tokens, 1}, F: a.F, I: a.I}}
+	y, err := w.product(x, column)
+	if err != nil {
+		return nil, err
+	}
+	t, err := w.settled(y.(*tens))
+	if err != nil {
+		return nil, err
+	}
+	sum := *n
+	sum.Op = "ReduceSum"
+	return w.pooled(&sum, t, shape)
 }
 
 // layer is every row of x times a matrix.

@@ -97,6 +97,7 @@ func (w *walk) end(o *output, t *tens) error {
 type reading struct {
 	task                 string
 	problem              graph.Problem
+	sigmoid              bool // of the one logit
 	answer, pooler, pool *atom
 	notes                []string
 }
@@ -114,8 +115,9 @@ type reading struct {
 //   - a layer over the hidden states: labels of tokens
 //   - rows a token alone: hidden states
 //
-// A hint decides between labels and a sentence vector. Where two outputs could be
-// the start of an answer, the first of the file is.
+// A hint decides between labels and a sentence vector, and between two labels a token
+// and the ends of an answer. Of two outputs that are columns of one layer, the start of
+// an answer is the first column; otherwise the first output.
 func (w *walk) read(outs []*output, words int, h Hints) (*reading, error) {
 	r := &reading{}
 	var tokens, texts []*output
@@ -128,7 +130,7 @@ func (w *walk) read(outs []*output, words int, h Hints) (*reading, error) {
 			texts = append(texts, o)
 		}
 	}
-	if w.span(r, tokens) || w.words(r, tokens, words) || w.vector(r, tokens, texts, h) || w.tags(r, tokens, h) {
+	if w.span(r, tokens, h) || w.words(r, tokens, words) || w.vector(r, tokens, texts, h) || w.tags(r, tokens, h) {
 		return r, nil
 	}
 	if len(tokens) == 0 {
@@ -140,7 +142,7 @@ func (w *walk) read(outs []*output, words int, h Hints) (*reading, error) {
 }
 
 // span is the start and end of an answer.
-func (w *walk) span(r *reading, tokens []*output) bool {
+func (w *walk) span(r *reading, tokens []*output, h Hints) bool {
 	var ends []*output
 	for _, o := range tokens {
 		if o.a.cols == 1 && o.a.kind == linearKind && o.a.act == 0 {
@@ -148,7 +150,10 @@ func (w *walk) span(r *reading, tokens []*output) bool {
 		}
 	}
 	if len(ends) != 2 || ends[0].a.x[0] != ends[1].a.x[0] {
-		return w.wideSpan(r, tokens)
+		return w.wideSpan(r, tokens, h)
+	}
+	if a, b := ends[0].a.w, ends[1].a.w; sameMatrix([]*weights{a, b}) && a.columns()[0] > b.columns()[0] {
+		ends[0], ends[1] = ends[1], ends[0]
 	}
 	ends[0].role, ends[1].role = outStart, outEnd
 	r.task = graph.TaskAnswer
@@ -156,8 +161,18 @@ func (w *walk) span(r *reading, tokens []*output) bool {
 	return true
 }
 
-// wideSpan is never taken from the graph alone: two columns a token may be two labels.
-func (w *walk) wideSpan(*reading, []*output) bool { return false }
+// wideSpan is a span in one output, which never follows from the graph alone: two
+// columns a token may be two labels.
+func (w *walk) wideSpan(r *reading, tokens []*output, h Hints) bool {
+	for _, o := range tokens {
+		if h.Task == graph.TaskAnswer && o.a.kind == linearKind && o.a.act == 0 && o.a.cols == 2 {
+			o.role = outAnswer
+			r.task, r.answer = graph.TaskAnswer, o.a
+			return true
+		}
+	}
+	return false
+}
 
 // words is one number for each word of the vocabulary.
 func (w *walk) words(r *reading, tokens []*output, words int) bool {
@@ -224,7 +239,7 @@ func (w *walk) vector(r *reading, tokens, texts []*output, h Hints) bool {
 		r.pool = nil
 		r.problem = graph.SingleLabel
 		if best.post == "sigmoid" {
-			r.problem = graph.MultiLabel
+			r.problem, r.sigmoid = graph.MultiLabel, best.a.cols == 1
 		} else if best.a.cols == 1 {
 			r.problem = graph.Regression
 		}
