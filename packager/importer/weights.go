@@ -30,8 +30,8 @@ type TensorInfo struct {
 func readWeights(ctx context.Context, f *folder, sub string, cfg *config, m *graph.Model, c *contents) error {
 	file, err := f.weights(sub)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Error{File: path.Join(sub, safetensors.SingleName), Problem: "no weights: neither this file nor " + torch.SingleName + ", nor the index of either",
-			Cure: "safetensors and PyTorch files are read", Err: fs.ErrNotExist}
+		return &Error{File: path.Join(sub, safetensors.SingleName), Problem: "no weights: neither this file nor " + torch.SingleName + ", nor the index of either, nor an ONNX file",
+			Cure: "safetensors, PyTorch and ONNX files are read", Err: fs.ErrNotExist}
 	}
 	if err != nil {
 		return err
