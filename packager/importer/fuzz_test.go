@@ -80,6 +80,11 @@ func configSeeds() []string {
 func FuzzModules(f *testing.F) {
 	base := small(f)
 	f.Add(base["modules.json"].Data, base["1_Pooling/config.json"].Data, base[sentencesName].Data)
+	for _, pooling := range []string{
+		`{"embedding_dimension":4,"pooling_mode":["cls","mean_sqrt_len_tokens"],"include_prompt":false}`, `{"pooling_mode_lasttoken":true,"pooling_mode_max_tokens":true}`, `{}`,
+	} {
+		f.Add(base["modules.json"].Data, []byte(pooling), base[sentencesName].Data)
+	}
 	f.Fuzz(func(t *testing.T, modules, pooling, sentences []byte) {
 		p, err := readModules(fsFolder(fstest.MapFS{
 			"modules.json":          {Data: modules},
