@@ -153,7 +153,7 @@ func (c *call) positionIDs(ids *Tensor) (*Tensor, error) {
 // embedded is the rows of input i that are asked for, or all of it, decoded if it
 // is codes; nil where types or what they look up are left out.
 func (c *call) embedded(i int, which *Tensor) (*Tensor, error) {
-	v, constant := c.tables[i]
+	v, constant := c.views[i]
 	t := c.arg(i)
 	if i == 4 && (t == nil && !constant || which == nil) {
 		return nil, nil
@@ -163,9 +163,9 @@ func (c *call) embedded(i int, which *Tensor) (*Tensor, error) {
 	}
 	if which != nil {
 		d := c.with(t, which)
-		d.tables, d.node = nil, &onnx.Node{Op: "Gather"}
+		d.views, d.node = nil, &onnx.Node{Op: "Gather"}
 		if constant {
-			d.tables = map[int]tensor.View{0: v}
+			d.views = map[int]tensor.View{0: v}
 		}
 		rows, err := gather(d)
 		if err != nil {

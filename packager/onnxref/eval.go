@@ -31,7 +31,7 @@ func Eval(n *onnx.Node, in []*Tensor, budget int) ([]*Tensor, error) {
 	}
 	outs, err := c.eval()
 	if err != nil {
-		return nil, at(n, fmt.Errorf("%w (inputs %s)", err, shapes(in)))
+		return nil, at(n, fmt.Errorf("%w (inputs %s)", err, c.shapes()))
 	}
 	return outs, nil
 }
@@ -41,9 +41,13 @@ func at(n *onnx.Node, err error) error {
 	return fmt.Errorf("%v: %w", n, err)
 }
 
-func shapes(in []*Tensor) string {
+// shapes lists the types and shapes of the inputs.
+func (c *call) shapes() string {
 	var s []string
-	for _, t := range in {
+	for i, t := range c.in {
+		if v, ok := c.views[i]; ok {
+			t = &Tensor{DType: v.DType, Shape: v.Shape}
+		}
 		s = append(s, t.String())
 	}
 	return strings.Join(s, ", ")
@@ -51,16 +55,17 @@ func shapes(in []*Tensor) string {
 
 // call is the evaluation of one node.
 type call struct {
-	ctx    context.Context
-	node   *onnx.Node
-	in     []*Tensor
-	tables map[int]tensor.View // constants that rows are taken of, where in is nil
-	budget int                 // elements
-	work   int                 // multiplications
-	float  bool                // Config.FloatActivations
-	eps    float64             // default epsilon of a normalisation, where it is not the usual one
-	wrong  error               // an attribute of the wrong type
-	outer  func(names []string) (map[string]*Tensor, error)
+	ctx     context.Context
+	node    *onnx.Node
+	in      []*Tensor
+	views   map[int]tensor.View // constants that are no tensors yet, where in is nil
+	budget  int                 // elements
+	work    int                 // multiplications
+	float   bool                // Config.FloatActivations
+	eps     float64             // default epsilon of a normalisation, where it is not the usual one
+	scratch *[]float32          // of one such constant; nil for none
+	wrong   error               // an attribute of the wrong type
+	outer   func(names []string) (map[string]*Tensor, error)
 }
 
 // operator is how one kind of node is computed.
@@ -117,7 +122,7 @@ func (c *call) eval() ([]*Tensor, error) {
 		return nil, err
 	}
 	for i := range op.least {
-		if _, ok := c.tables[i]; c.in[i] == nil && !ok {
+		if _, ok := c.views[i]; c.in[i] == nil && !ok {
 			return nil, fmt.Errorf("input %d is left out", i)
 		}
 	}

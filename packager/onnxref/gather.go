@@ -60,7 +60,7 @@ func index(v int64, n int) (int, error) {
 
 // gather replaces an axis by the dimensions of the indices.
 func gather(c *call) ([]*Tensor, error) {
-	if v, ok := c.tables[0]; ok {
+	if v, ok := c.views[0]; ok {
 		return one(c.rows(v, c.in[1]))
 	}
 	t := c.in[0]

@@ -122,7 +122,41 @@ func (c *call) parallel(n int, f func(i int)) error {
 	return c.ctx.Err()
 }
 
-func matMul(c *call) ([]*Tensor, error) { return one(c.matMul(c.in[0], c.in[1], 1)) }
+func matMul(c *call) ([]*Tensor, error) {
+	b, err := c.right()
+	if err != nil {
+		return nil, err
+	}
+	return one(c.matMul(c.in[0], b, 1))
+}
+
+// right is input 1, in memory that the next product uses again if it is a constant.
+func (c *call) right() (*Tensor, error) {
+	v, ok := c.views[1]
+	switch {
+	case !ok:
+		return c.in[1], nil
+	case !isFloat(v.DType):
+		return FromView(v)
+	}
+	f, err := c.space(v)
+	if err != nil {
+		return nil, err
+	}
+	return &Tensor{DType: v.DType, Shape: v.Shape, F: f}, v.Fill(f)
+}
+
+// space is scratch for the elements of v.
+func (c *call) space(v tensor.View) ([]float32, error) {
+	n, ok := tensor.Elements(v.Shape, v.DType.Size())
+	if !ok || len(v.Data) != n*v.DType.Size() {
+		return nil, fmt.Errorf("tensor %q: %d bytes for shape %v of %v", v.Name, len(v.Data), v.Shape, v.DType)
+	}
+	if len(*c.scratch) < n {
+		*c.scratch = make([]float32, n)
+	}
+	return (*c.scratch)[:n], nil
+}
 
 // matMul is a times b times scale, rounded once.
 func (c *call) matMul(a, b *Tensor, scale float64) (*Tensor, error) {
@@ -229,15 +263,11 @@ func (c *call) intProduct(a, b *Tensor) (*Tensor, error) {
 // point is an activation that was not quantised (Config.FloatActivations): the
 // result is float32 then.
 func matMulInteger(c *call) ([]*Tensor, error) {
-	a, b, to := c.in[0], c.in[1], tensor.I32
-	columns := 1
-	if r := len(b.Shape); r > 1 {
-		columns = b.Shape[r-1]
-	}
-	right, err := c.centred(b, c.arg(3), columns, 1)
+	b, err := c.rightCodes()
 	if err != nil {
 		return nil, err
 	}
+	a, to := c.in[0], tensor.I32
 	if a.Float() && c.float {
 		to = tensor.F32
 	} else {
@@ -249,33 +279,66 @@ func matMulInteger(c *call) ([]*Tensor, error) {
 			return nil, err
 		}
 	}
-	return one(c.product(a, right, to, 1))
+	return one(c.product(a, b, to, 1))
+}
+
+// rightCodes is input 1 minus the zero points of its columns, in the memory of
+// right if it is a constant.
+func (c *call) rightCodes() (*Tensor, error) {
+	v, ok := c.views[1]
+	shape, t := v.Shape, v.DType
+	if !ok {
+		shape, t = c.in[1].Shape, c.in[1].DType
+	}
+	columns := 1
+	if r := len(shape); r > 1 {
+		columns = shape[r-1]
+	}
+	if !ok {
+		return c.centred(c.in[1], c.arg(3), columns, 1)
+	}
+	zero, err := centres(t, c.arg(3), columns)
+	if err != nil {
+		return nil, err
+	}
+	f, err := c.space(v)
+	if err != nil {
+		return nil, err
+	}
+	for i, b := range v.Data {
+		f[i] = float32(wrap(t, int64(b)) - zero[i%len(zero)])
+	}
+	return &Tensor{DType: tensor.F32, Shape: shape, F: f}, nil
 }
 
 // centred is 8-bit codes minus their zero point, or minus the zero points of n
 // lines that lie step apart, as float32.
 func (c *call) centred(t, zero *Tensor, n, step int) (*Tensor, error) {
-	if t.DType != tensor.I8 && t.DType != tensor.U8 {
-		return nil, fmt.Errorf("codes of type %v", t.DType)
-	}
-	if zero != nil && (zero.DType != t.DType || len(zero.Shape) > 1 || zero.Len() != 1 && zero.Len() != n) {
-		return nil, fmt.Errorf("zero point %v for %d lines of %v", zero, n, t)
+	z, err := centres(t.DType, zero, n)
+	if err != nil {
+		return nil, err
 	}
 	out, err := c.make(tensor.F32, t.Shape)
 	if err != nil {
 		return nil, err
 	}
 	for i, v := range t.I {
-		switch {
-		case zero == nil:
-		case len(zero.I) == 1:
-			v -= zero.I[0]
-		default:
-			v -= zero.I[i/step%n]
-		}
-		out.F[i] = float32(v)
+		out.F[i] = float32(v - z[i/step%len(z)])
 	}
 	return out, nil
+}
+
+// centres is the zero point of codes of type t, or those of n lines.
+func centres(t tensor.DType, zero *Tensor, n int) ([]int64, error) {
+	switch {
+	case t != tensor.I8 && t != tensor.U8:
+		return nil, fmt.Errorf("codes of type %v", t)
+	case zero == nil:
+		return []int64{0}, nil
+	case zero.DType != t || len(zero.Shape) > 1 || zero.Len() == 0 || zero.Len() != 1 && zero.Len() != n:
+		return nil, fmt.Errorf("zero point %v for %d lines of %v", zero, n, t)
+	}
+	return zero.I, nil
 }
 
 // gemm is alpha a b + beta c, either of a and b transposed.
@@ -284,7 +347,10 @@ func gemm(c *call) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := c.turned(c.in[1], c.integer("transB", 0) != 0)
+	b, err := c.right()
+	if err == nil {
+		b, err = c.turned(b, c.integer("transB", 0) != 0)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -294,7 +294,7 @@ func TestProducts(t *testing.T) {
 		{"MatMulInteger", "", 10, "u8 1x2: 255 1 | i8 2x1: -128 2 | u8: 5 | i8: 1", "i32 1x1: -32254"},
 		{"MatMulInteger", "", 10, "u8 1x1: 3 | i8 1x2: 4 5 | - | i8 2: 1 2", "i32 1x2: 9 9"},
 		{"MatMulInteger", "", 10, "u8 2x1: 3 4 | u8 1x1: 4 | u8 2: 1 2", "i32 2x1: 8 8"},
-		{"MatMulInteger", "", 10, "u8 1x1: 3 | i8 1x2: 4 5 | - | i8 3: 1 2 3", "error: zero point I8[3] for 2 lines"},
+		{"MatMulInteger", "", 10, "u8 1x1: 3 | i8 1x2: 4 5 | - | i8 3: 1 2 3", "error: zero point I8[3] for 2 lines of I8"},
 		{"MatMulInteger", "", 10, "1x1: 3 | i8 1x1: 4", "error: codes of type F32"},
 		{"Einsum", "equation=bij,bkj->bik", 12, "1x1x2: 1 2 | 1x2x2: 1 1 2 2", "1x1x2: 3 6"},
 		{"Einsum", "equation=...ij,...jk", 12, "1x1x2: 1 2 | 1x2x1: 1 1", "1x1x1: 3"},

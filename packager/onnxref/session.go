@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"skiff/formats/onnx"
 	"skiff/formats/tensor"
@@ -141,6 +140,8 @@ type run struct {
 	left  map[string]int     // how many nodes have still to read a tensor, plus one if it is wanted
 	need  []bool             // by node
 	alive int                // elements of live
+
+	scratch []float32 // of the constant that is multiplied with
 }
 
 // plan marks the nodes that want depends on. Nodes stand in an order in which
@@ -214,11 +215,11 @@ func (r *run) step(n *onnx.Node) error {
 		return at(n, err)
 	}
 	outs, err := c.eval()
-	for _, v := range c.tables {
+	for _, v := range c.views {
 		r.release(v)
 	}
 	if err != nil {
-		return at(n, fmt.Errorf("%w (inputs %s)", err, shapes(c.in)))
+		return at(n, fmt.Errorf("%w (inputs %s)", err, c.shapes()))
 	}
 	for i, name := range n.Outputs {
 		if _, fed := r.feeds[name]; fed || r.left[name] == 0 {
@@ -238,10 +239,10 @@ func (r *run) step(n *onnx.Node) error {
 
 // call gathers what node n works on.
 func (r *run) call(n *onnx.Node) (*call, error) {
-	c := &call{ctx: r.ctx, node: n, budget: r.s.config.Budget - r.alive, work: workPerElement * r.s.config.Budget, float: r.s.config.FloatActivations, outer: r.scope, tables: map[int]tensor.View{}}
+	c := &call{ctx: r.ctx, node: n, budget: r.s.config.Budget - r.alive, work: workPerElement * r.s.config.Budget, float: r.s.config.FloatActivations, outer: r.scope, views: map[int]tensor.View{}, scratch: &r.scratch}
 	for i, name := range n.Inputs {
-		if v, ok := r.table(n, i); ok {
-			c.in, c.tables[i] = append(c.in, nil), v
+		if v, ok := r.borrowed(n, i); ok {
+			c.in, c.views[i] = append(c.in, nil), v
 			continue
 		}
 		t, err := r.value(name)
@@ -253,14 +254,25 @@ func (r *run) call(n *onnx.Node) (*call, error) {
 	return c, nil
 }
 
-// table is the constant that is input i of n, if n gathers rows of it. It is not
-// copied: a vocabulary is much larger than the rows of a few words.
-func (r *run) table(n *onnx.Node, i int) (tensor.View, bool) {
+// borrowed is the constant that is input i of n, if n only gathers rows of it or
+// multiplies with it. It is not made a Tensor: a vocabulary is much larger than the
+// rows of a few words, and all matrices together are nearly all of a model.
+func (r *run) borrowed(n *onnx.Node, i int) (tensor.View, bool) {
 	v, ok := r.s.graph.Consts[n.Inputs[i]]
-	_, fed := r.feeds[n.Inputs[i]]
-	gathered := n.Op == "Gather" && i == 0 && n.Attrs["axis"].I == 0 ||
-		strings.HasSuffix(n.Op, "EmbedLayerNormalization") && i >= 2 && i <= 4
-	return v, ok && !fed && gathered && len(v.Shape) > 0
+	if _, fed := r.feeds[n.Inputs[i]]; !ok || fed || len(v.Shape) == 0 {
+		return v, false
+	}
+	switch n.Op {
+	case "Gather":
+		return v, i == 0 && n.Attrs["axis"].I == 0
+	case "EmbedLayerNormalization", "QEmbedLayerNormalization":
+		return v, i >= 2 && i <= 4
+	case "MatMul", "MatMulInteger":
+		return v, i == 1
+	case "Gemm":
+		return v, i == 1 && n.Attrs["transB"].I == 0
+	}
+	return v, false
 }
 
 // value is the tensor called name; nil where there is no name.
