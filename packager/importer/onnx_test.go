@@ -108,6 +108,7 @@ func TestSide(t *testing.T) {
 		{`{"architectures":["BertForMaskedLM"]}`, graph.TaskEncode, "|config.json names the class BertForMaskedLM, but the graph is for encode"},
 		{`{"hidden_size":5}`, graph.TaskEncode, "config.json: hidden_size: 5, but the graph of m.onnx has 4 (config.json and graph do not belong together)"},
 		{`{"n_layers":2}`, graph.TaskEncode, "config.json: n_layers: 2, but the graph of m.onnx has 1 (config.json and graph do not belong together)"},
+		{`{"num_hidden_layers":2,"inner_group_num":2}`, graph.TaskEncode, "config.json: num_hidden_layers: 2, but the graph of m.onnx has 1 (config.json and graph do not belong together)"},
 		{`{"num_attention_heads":4}`, graph.TaskEncode, "config.json: num_attention_heads: 4, but the graph of m.onnx has 2 (config.json and graph do not belong together)"},
 		{`{"vocab_size":10}`, graph.TaskEncode, "config.json: vocab_size: 10, but the graph of m.onnx has 11 (config.json and graph do not belong together)"},
 		{`{"id2label":{"0":"x","1":"y"}}`, graph.TaskClassify, "config.json: id2label: 2 labels, but the graph of m.onnx has 3 (config.json and graph do not belong together)"},

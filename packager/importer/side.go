@@ -71,6 +71,8 @@ func (s *side) member(in *strictjson.Scanner, key string) (err error) {
 		return s.size(in, key, "hidden size")
 	case "num_hidden_layers", "n_layers":
 		return s.size(in, key, "layers")
+	case "inner_group_num":
+		return s.size(in, key, "inner layers")
 	case "num_attention_heads", "n_heads":
 		return s.size(in, key, "heads")
 	case "vocab_size":
@@ -110,6 +112,9 @@ func (s *side) hint(p *pipeline) string {
 // called name, and gives the model what only config.json knows.
 func (s *side) agrees(name string, p *pipeline, m *graph.Model) error {
 	have := map[string]int{"hidden size": m.Hidden, "layers": m.Layers, "heads": m.Heads, "words": m.Vocab}
+	if inner := s.sizes["inner layers"].n; inner > 0 && m.Layers%inner == 0 {
+		have["layers"] /= inner // a layer of ALBERT's may be several one after another
+	}
 	for _, what := range []string{"hidden size", "layers", "heads", "words"} {
 		if said, ok := s.sizes[what]; ok && have[what] != 0 && said.n != have[what] {
 			return invalid(s.file, said.key, "config.json and graph do not belong together", "%d, but the graph of %s has %d", said.n, name, have[what])
