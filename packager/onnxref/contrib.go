@@ -31,6 +31,8 @@ func contributed(name string) operator {
 		return operator{1, 9, embedLayerNorm}
 	case "QEmbedLayerNormalization":
 		return operator{1, 18, embedLayerNorm}
+	case "QuantizeLinear", "DequantizeLinear":
+		return quantising(name)
 	case "FusedGemm":
 		return operator{2, 3, fusedGemm}
 	case "FusedMatMul", "TransposeMatMul":

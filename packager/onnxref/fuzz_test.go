@@ -20,7 +20,7 @@ const known = `Abs Add And ArgMax ArgMin Cast CastLike Ceil Clip Concat Constant
 	Trilu Unsqueeze Where Xor
 	com.microsoft.Attention com.microsoft.BiasGelu com.microsoft.DynamicQuantizeMatMul com.microsoft.EmbedLayerNormalization com.microsoft.FastGelu
 	com.microsoft.FusedGemm com.microsoft.FusedMatMul com.microsoft.Gelu com.microsoft.MatMulIntegerToFloat com.microsoft.MultiHeadAttention com.microsoft.QAttention
-	com.microsoft.QEmbedLayerNormalization com.microsoft.QuickGelu com.microsoft.RotaryEmbedding com.microsoft.SkipLayerNormalization
+	com.microsoft.DequantizeLinear com.microsoft.QEmbedLayerNormalization com.microsoft.QuantizeLinear com.microsoft.QuickGelu com.microsoft.RotaryEmbedding com.microsoft.SkipLayerNormalization
 	com.microsoft.SkipSimplifiedLayerNormalization com.microsoft.TransposeMatMul`
 
 // attributes lists every attribute that is read.
@@ -143,4 +143,64 @@ func FuzzEval(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzRun: whatever the reader of ONNX files lets through can be run, or is refused.
+func FuzzRun(f *testing.F) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := onnx.Parse(data, nil)
+		if err != nil {
+			return
+		}
+		defer m.Close()
+		const budget = 1 << 12
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for _, float := range []bool{false, true} {
+			s, err := New(m, Config{Budget: budget, FloatActivations: float})
+			if err != nil {
+				return
+			}
+			for _, out := range m.Graph.Outputs {
+				got, err := s.Run(t.Context(), someFeeds(m), out.Name)
+				if err != nil {
+					continue
+				}
+				if err := got[out.Name].check(); err != nil {
+					t.Errorf("%s: %v", out.Name, err)
+				}
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if made := after.TotalAlloc - before.TotalAlloc; made > 64<<20+uint64(1000*len(data)*(len(m.Graph.Outputs)+1)) {
+			t.Errorf("%d bytes allocated for a file of %d", made, len(data))
+		}
+	})
+}
+
+// someFeeds counts up in every input, which has two elements where the file does
+// not say how many.
+func someFeeds(m *onnx.Model) map[string]*Tensor {
+	feeds := map[string]*Tensor{}
+	for _, in := range m.Graph.Inputs {
+		t := &Tensor{DType: in.DType, Shape: []int{}}
+		for _, d := range in.Shape {
+			if d.Size < 0 {
+				d.Size = 2
+			}
+			t.Shape = append(t.Shape, min(d.Size, 4))
+		}
+		if len(t.Shape) > 6 {
+			t.Shape = t.Shape[:6]
+		}
+		for i := range t.Len() {
+			if t.Float() {
+				t.F = append(t.F, float32(i%5))
+			} else {
+				t.I = append(t.I, int64(i%2))
+			}
+		}
+		feeds[in.Name] = t
+	}
+	return feeds
 }
