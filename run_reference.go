@@ -56,6 +56,9 @@ func (r *reference) encode(in input) (tokenizer.Encoding, error) {
 		return r.tok.Encode(in.Text, in.Pair, true)
 	}
 	var e tokenizer.Encoding
+	if err := r.tok.Check(r.prompt + in.Text); err != nil {
+		return e, err
+	}
 	e.IDs = r.tok.AppendIDs(nil, r.prompt+in.Text, r.model.MaxTokens)
 	return e, nil
 }

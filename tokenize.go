@@ -34,7 +34,7 @@ func newTokenize() *cobra.Command {
 
 A MODEL is a folder, an .onnx file, hf:owner/name[@revision] on a hub or builtin; of it only the tokenizer is
 read, or pulled: tokenizer.json, or what older files make of it. A tokenizer.json by itself will do.`,
-		Args:  cobra.MinimumNArgs(1),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tok, err := openTokenizer(cmd, args[0], trust)
 			if err != nil {

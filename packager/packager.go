@@ -101,8 +101,9 @@ type pack struct {
 	model    *graph.Model
 	task     Task
 	tok      *tokenizer.Tokenizer
-	tokJSON  []byte // canonical
-	texts    []string
+	tokJSON  []byte   // canonical
+	corpus   []string // texts that the tokenizer takes
+	texts    []string // those that are calibrated and measured on
 	quant    *quantize.Model8
 	compiled *compile.Result
 	manifest bundle.Manifest
@@ -125,15 +126,32 @@ func newPack(m *graph.Model, cfg Config) (*pack, error) {
 	if p.task.Thresholds, err = cfg.thresholds(p.task); err != nil {
 		return nil, err
 	}
-	p.texts = p.task.masked(corpus.Texts())
-	if cfg.Fast {
-		p.texts = p.texts[:len(p.texts)/4]
-	}
 	p.tokJSON = tok.Canonical(m.MaxTokens)
 	if p.tok, err = tokenizer.Parse(p.tokJSON); err != nil {
 		return nil, fmt.Errorf("canonical tokenizer: %w", err)
 	}
+	if p.corpus = p.known(corpus.Texts()); len(p.corpus) < minTexts {
+		return nil, fmt.Errorf("tokenizer.json: it refuses all but %d texts of the corpus: it has no token for what it does not know", len(p.corpus))
+	}
+	p.texts = p.task.masked(p.corpus)
+	if cfg.Fast {
+		p.texts = p.texts[:len(p.texts)/4]
+	}
 	return p, nil
+}
+
+// minTexts is the least that calibration and proof can be made of.
+const minTexts = 16
+
+// known are the texts that the tokenizer does not refuse.
+func (p *pack) known(texts []string) []string {
+	var out []string
+	for _, text := range texts {
+		if p.tok.Check(p.model.Prefix+p.task.withMask(text)) == nil {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 func (c Config) withDefaults(m *graph.Model) Config {
@@ -249,7 +267,7 @@ func (p *pack) check(ctx context.Context, b *bundle.Bundle) error {
 
 func (p *pack) goldens(ctx context.Context, model *infer.Model) error {
 	count := func(text string) int { return model.Tokens(p.task.withMask(text)) }
-	batches := golden.Batches(corpus.Texts(), p.model.MaxTokens, count)
+	batches := golden.Batches(p.corpus, p.model.MaxTokens, count)
 	for i, batch := range batches {
 		g, err := model.Golden(ctx, p.task.masked(batch))
 		if err != nil {

@@ -14,13 +14,27 @@ import (
 // tagBatch is how many texts are tagged in one call: the logits of all their tokens are held at once.
 const tagBatch = 32
 
+// prompted names errors as the API does.
+type prompted struct{ infer.Prompted }
+
+func (p prompted) Embed(ctx context.Context, texts []string) ([][]float32, error) {
+	vectors, err := p.Prompted.Embed(ctx, texts)
+	return vectors, client(err, "input")
+}
+
+// Embed gives one vector per text. It hides infer's own.
+func (m *Model) Embed(ctx context.Context, texts []string) ([][]float32, error) {
+	vectors, err := m.Model.Embed(ctx, texts)
+	return vectors, client(err, "input")
+}
+
 // Prompted is the model with one of its prompts. It hides infer's own.
 func (m *Model) Prompted(name string) (serve.Embedder, error) {
 	p, err := m.Model.Prompted(name)
 	if err != nil {
 		return nil, &serve.InputError{Param: "prompt_name", Err: err}
 	}
-	return p, nil
+	return prompted{p}, nil
 }
 
 // client names an input that can never be answered as the API does; text is its parameter for what is asked.
@@ -153,7 +167,7 @@ func (m *Model) masks(text string) (n int) {
 func (m *Model) fill(ctx context.Context, batch []string, at []int, k int, out [][][]serve.Candidate) error {
 	found, err := m.Model.FillMask(ctx, batch, k)
 	if err != nil {
-		return err
+		return client(err, "input")
 	}
 	for i, masks := range found {
 		for _, words := range masks {

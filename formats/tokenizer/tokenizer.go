@@ -219,7 +219,8 @@ func (k *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 // AppendIDs appends the ids of a single text with special tokens to dst. With
 // max > 0 the text is cut on the right so that max ids are appended at most;
 // with 0 the file's own length and direction hold. Padding is never added. Of
-// a text over 256 MiB only that much is read. It does not allocate once dst has
+// a text over 256 MiB only that much is read; what the vocabulary has no token for is left
+// out, as Check tells. It does not allocate once dst has
 // room and the tokenizer has met a text as long.
 func (k *Tokenizer) AppendIDs(dst []int32, text string, max int) []int32 {
 	limit, left := k.room(max)

@@ -42,6 +42,9 @@ func (r *Reference) Embed(text string) ([]float32, error) { return r.EmbedWith(r
 
 // EmbedWith is Embed with a prompt of the caller's in place of Prefix.
 func (r *Reference) EmbedWith(prompt, text string) ([]float32, error) {
+	if err := r.m.Tokenizer.Check(prompt + text); err != nil {
+		return nil, err
+	}
 	return r.embed(r.m.Tokenizer.AppendIDs(nil, prompt+text, r.m.MaxTokens), r.m.PromptTokens(prompt), nil)
 }
 

@@ -102,8 +102,7 @@ func (m *Model) scores(ctx context.Context, inputs []Text) ([][]float32, error) 
 // encode appends the tokens of an input, truncated as the original model does.
 func (m *Model) encode(in Text, b *batch) error {
 	if in.Second == nil {
-		b.ids = m.IDs(b.ids, in.First)
-		return nil
+		return m.append(b, m.prompt, in.First)
 	}
 	enc, err := m.tok.Encode(in.First, in.Second, true)
 	if err != nil {

@@ -43,6 +43,18 @@ func (m *Model) ids(dst []int32, p prompt, text string) []int32 {
 	return m.tok.AppendIDs(dst, text, m.manifest.Meta.MaxTokensPerText)
 }
 
+// append adds the tokens of a text to the batch. What AppendIDs would leave out is an error.
+func (m *Model) append(b *batch, p prompt, text string) error {
+	if p.text != "" {
+		text = p.text + text
+	}
+	if err := m.tok.Check(text); err != nil {
+		return &InputError{"text", err}
+	}
+	b.ids, b.skip = m.ids(b.ids, prompt{}, text), p.tokens
+	return nil
+}
+
 // Hidden returns the token ids of one text and the rows of the last block's output,
 // [T][H].
 func (m *Model) Hidden(ctx context.Context, text string) ([]int32, [][]float32, error) {
@@ -98,7 +110,9 @@ func (m *Model) Logits(ctx context.Context, texts []string) ([][][]float32, erro
 func (m *Model) adder(p prompt, texts []string) func(int, *batch) error {
 	return func(i int, b *batch) error {
 		from := b.mark()
-		b.ids, b.skip = m.ids(b.ids, p, texts[i]), p.tokens
+		if err := m.append(b, p, texts[i]); err != nil {
+			return fmt.Errorf("text %d: %w", i, err)
+		}
 		if m.prog.MaxPicks == 0 {
 			return nil
 		}
@@ -117,7 +131,9 @@ func (m *Model) adder(p prompt, texts []string) func(int, *batch) error {
 // run gives each text its one row of output. The caller holds mu.
 func (m *Model) run(ctx context.Context, p prompt, texts []string, out [][]float32) error {
 	add := func(i int, b *batch) error {
-		b.ids, b.skip = m.ids(b.ids, p, texts[i]), p.tokens
+		if err := m.append(b, p, texts[i]); err != nil {
+			return fmt.Errorf("text %d: %w", i, err)
+		}
 		return nil
 	}
 	take := func(i int, rows output) error { return rows.read(0, out[i]) }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"skiff/formats/bundle"
+	"skiff/formats/tokenizer"
 )
 
 // openTiny opens the committed bundle of a tiny random model, which packager's
@@ -240,6 +241,25 @@ func TestHidden(t *testing.T) {
 	}
 	if len(ids) != 5 || len(rows) != 5 || len(rows[0]) != m.Dim() {
 		t.Errorf("%d ids, %d rows of %d", len(ids), len(rows), len(rows[0]))
+	}
+}
+
+// TestNoUnknown: a word that the vocabulary has no token for is the client's error, where
+// leaving it out would be a guess.
+func TestNoUnknown(t *testing.T) {
+	m := load(t, openTiny(t), Config{})
+	var err error
+	m.tok, err = tokenizer.Parse([]byte(`{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,"post_processor":null,"decoder":null,
+		"pre_tokenizer":{"type":"WhitespaceSplit"},"model":{"type":"WordLevel","unk_token":"?","vocab":{"a":0,"man":1}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows := embed(t, m, []string{"a man", "man"}); len(rows) != 2 {
+		t.Errorf("%d rows", len(rows))
+	}
+	_, err = m.Embed(t.Context(), []string{"a man", "a woman"})
+	if bad, ok := errors.AsType[*InputError](err); !ok || bad.Field != "text" || !strings.Contains(err.Error(), "text 1") {
+		t.Errorf("a word that is not known: %v", err)
 	}
 }
 
