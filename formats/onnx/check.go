@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"bytes"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -109,6 +110,12 @@ func (s *scope) constant(name string) tensor.View {
 	return tensor.View{}
 }
 
+// repeats reports whether v is a constant around s again, which onnxslim writes.
+func (s *scope) repeats(name string, v tensor.View) bool {
+	c := s.outer.constant(name)
+	return c.DType == v.DType && slices.Equal(c.Shape, v.Shape) && bytes.Equal(c.Data, v.Data)
+}
+
 // declare takes the names that g makes, each of which must be new.
 func (s *scope) declare(g *Graph) error {
 	for _, v := range g.Inputs {
@@ -118,6 +125,10 @@ func (s *scope) declare(g *Graph) error {
 		s.own[v.Name] = -1
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.Consts)) {
+		if s.repeats(name, g.Consts[name]) {
+			delete(g.Consts, name)
+			continue
+		}
 		if s.has(name) {
 			return fault(-1, "", "the constant %q is there already", name)
 		}

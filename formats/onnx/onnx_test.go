@@ -198,6 +198,23 @@ func TestSubgraphs(t *testing.T) {
 	}
 }
 
+// TestRepeatedConstants: a graph within may have a constant again that is around it,
+// if it is the same.
+func TestRepeatedConstants(t *testing.T) {
+	w := func(v float32) []byte { return constOf("w", 1, nil, f32(4, v)) }
+	inner := msg(6, node("in", "Neg", "w", "r"), w(1), output("r"))
+	outer := func(v float32) []byte {
+		return model(node("if", "If", "c", "y", attr("then_branch", AttrGraph, inner)), w(v), input("c"), output("y"))
+	}
+	n := parse(t, outer(1)).Graph.Nodes[0]
+	if diff := cmp.Diff([]string{"w"}, n.Captures); diff != "" || len(n.Attrs["then_branch"].G.Consts) != 0 {
+		t.Error(diff)
+	}
+	if _, err := Parse(outer(2), nil); err == nil || !strings.Contains(err.Error(), `the constant "w" is there already`) {
+		t.Error(err)
+	}
+}
+
 // TestFunctions: calls are written out, in functions too; names stay apart,
 // attributes find their values.
 func TestFunctions(t *testing.T) {
