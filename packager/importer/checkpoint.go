@@ -52,7 +52,7 @@ func noteFiles(ctx context.Context, f *folder, sub string, file files) error {
 // How much is read of a file before it is released: bytes, and elements of a tensor.
 const (
 	window = 1 << 20
-	piece  = 1 << 16
+	piece  = 1 << 14
 )
 
 // openCheckpoint opens a folder's safetensors files or, where there are none,

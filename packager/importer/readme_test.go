@@ -106,6 +106,9 @@ func taskOf(m *graph.Model) string {
 // TestFixtures compares with the original library. ONNX files are compared with the
 // original's answers. With -update the table is written.
 func TestReadmeTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED LOUDLY: a thousand imports; not with -short")
+	}
 	shared(t, "fixtures")
 	found := make(imports)
 	for _, s := range tableSources(t) {
