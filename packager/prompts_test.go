@@ -30,6 +30,7 @@ func TestPrompts(t *testing.T) {
 		Cases []struct {
 			Name             string
 			Pooling, Prompts json.RawMessage
+			Modules          json.RawMessage
 			Vectors          map[string][][]float32
 		}
 	}
@@ -42,7 +43,7 @@ func TestPrompts(t *testing.T) {
 		}
 		t.Run(c.Name, func(t *testing.T) {
 			files := fstest.MapFS{"1_Pooling/config.json": {Data: c.Pooling}}
-			for _, name := range []string{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "modules.json", "sentence_bert_config.json"} {
+			for _, name := range []string{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "modules.json", "sentence_bert_config.json", "2_LayerNorm/config.json", "2_LayerNorm/model.safetensors"} {
 				data, err := os.ReadFile(filepath.Join(dir, name))
 				if err != nil {
 					t.Fatal(err)
@@ -51,6 +52,9 @@ func TestPrompts(t *testing.T) {
 			}
 			if !bytes.Equal(c.Prompts, []byte("null")) {
 				files["config_sentence_transformers.json"] = &fstest.MapFile{Data: c.Prompts}
+			}
+			if !bytes.Equal(c.Modules, []byte("null")) {
+				files["modules.json"] = &fstest.MapFile{Data: c.Modules}
 			}
 			m := packed(t, files)
 			if names := m.Prompts(); len(names)+1 != len(c.Vectors) || !slices.IsSorted(names) {

@@ -25,23 +25,65 @@ func readDense(ctx context.Context, f *folder, dir, as string, m *graph.Model) e
 	if err != nil {
 		return err
 	}
+	w := &graph.LinearWeights{Name: as + ".linear", In: d.in, Out: d.out}
+	err = moduleWeights(ctx, f, dir, "a Dense module has linear.weight and linear.bias", func(b *binder) {
+		b.wantCodes(&w.Weight, &w.Int8, []string{"linear.weight"}, d.out, d.in)
+		if d.bias {
+			b.want(&w.Bias, []string{"linear.bias"}, d.out)
+		}
+	})
+	m.Answer = m.Linear(m.Answer, w, d.act)
+	return err
+}
+
+// readLayerNorm appends the LayerNorm module in dir to the sentence vector.
+func readLayerNorm(ctx context.Context, f *folder, dir, as string, m *graph.Model) error {
+	name := path.Join(dir, configName)
+	data, err := f.read(name, maxConfig)
+	if err != nil {
+		return &Error{File: name, Err: err}
+	}
+	n := 0
+	err = object(name, data, func(s *strictjson.Scanner) error {
+		return s.Object(func(key string) (err error) {
+			if key != "dimension" {
+				return unknownKey(s, name, key)
+			}
+			n, err = features(s)
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if cols := m.Values[m.Answer].Cols; n != cols {
+		return invalid(name, "dimension", "", "%d, but the vector has %d columns", n, cols)
+	}
+	w := &graph.NormWeights{Name: as + ".norm", Kind: graph.LayerNorm, Eps: 1e-5}
+	err = moduleWeights(ctx, f, dir, "a LayerNorm module has norm.weight and norm.bias", func(b *binder) {
+		b.want(&w.Gain, []string{"norm.weight"}, n)
+		b.want(&w.Bias, []string{"norm.bias"}, n)
+	})
+	m.Answer = m.Norm(m.Answer, 0, w)
+	return err
+}
+
+// moduleWeights loads the weights of a module in dir that want asks for; any other is
+// refused with the hint.
+func moduleWeights(ctx context.Context, f *folder, dir, hint string, want func(b *binder)) error {
 	file, err := f.weights(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Error{File: path.Join(dir, safetensors.SingleName), Problem: "no weights", Cure: "only safetensors files are read; save the model with safe_serialization", Err: fs.ErrNotExist}
+		return &Error{File: path.Join(dir, safetensors.SingleName), Problem: "no weights", Cure: "safetensors and PyTorch files are read", Err: fs.ErrNotExist}
 	}
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	b := newBinder(file, path.Join(dir, safetensors.SingleName))
-	w := &graph.LinearWeights{Name: as + ".linear", In: d.in, Out: d.out}
-	b.wantCodes(&w.Weight, &w.Int8, []string{"linear.weight"}, d.out, d.in)
-	if d.bias {
-		b.want(&w.Bias, []string{"linear.bias"}, d.out)
-	}
+	want(b)
 	for name := range b.left {
 		if b.err == nil {
-			b.err = unsupported(b.fileName, name, "a Dense module has linear.weight and linear.bias", "an unexpected tensor")
+			b.err = unsupported(b.fileName, name, hint, "an unexpected tensor")
 		}
 	}
 	if b.err != nil {
@@ -50,7 +92,6 @@ func readDense(ctx context.Context, f *folder, dir, as string, m *graph.Model) e
 	if err := b.load(ctx); err != nil {
 		return err
 	}
-	m.Answer = m.Linear(m.Answer, w, d.act)
 	return noteFiles(ctx, f, dir, file)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"skiff/formats/strictjson"
@@ -27,7 +28,7 @@ type pipeline struct {
 	present   bool
 	sub       string // folder of the transformer, "" for the model's own
 	pool      graph.Poolings
-	after     []module // dense layers and normalisations, in order
+	after     []module // what follows the pooling, in order
 	prefix    string
 	prompts   map[string]string // nil where all are empty
 	maxTokens int               // 0 where not said
@@ -103,15 +104,24 @@ func (p *pipeline) finish(ctx context.Context, f *folder, m *graph.Model) error 
 	p.prompt(m)
 	m.Answer = m.Pooled
 	for i, mod := range p.after {
-		if mod.kind == "Normalize" {
-			m.Answer = m.Normalize(m.Answer)
-			continue
-		}
-		if err := readDense(ctx, f, mod.path, fmt.Sprintf("dense.%d", i), m); err != nil {
+		if err := mod.append(ctx, f, i, m); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// append puts the module, the one with number i after the pooling, behind the sentence vector.
+func (mod module) append(ctx context.Context, f *folder, i int, m *graph.Model) error {
+	switch mod.kind {
+	case "Normalize":
+		m.Answer = m.Normalize(m.Answer)
+	case "Dense":
+		return readDense(ctx, f, mod.path, fmt.Sprintf("dense.%d", i), m)
+	case "LayerNorm":
+		return readLayerNorm(ctx, f, mod.path, fmt.Sprintf("dense.%d", i), m)
+	}
+	return nil // a dropout, which does nothing but in training
 }
 
 // prompt gives a model that pools its prompts, and what pooling does with them.
@@ -124,17 +134,17 @@ func (p *pipeline) prompt(m *graph.Model) {
 	}
 }
 
-// order checks that the modules are transformer and pooling, then dense layers
-// and normalisations.
+// order checks that the modules are transformer and pooling, then what changes a
+// vector.
 func order(modules []module) error {
 	if len(modules) < 2 {
 		return unsupported(modulesName, "", "a transformer and a pooling make an embedding", "%d modules", len(modules))
 	}
 	for i, m := range modules {
-		if i == 0 && m.kind == "Transformer" || i == 1 && m.kind == "Pooling" || i > 1 && i < maxModules && (m.kind == "Normalize" || m.kind == "Dense") {
+		if i == 0 && m.kind == "Transformer" || i == 1 && m.kind == "Pooling" || i > 1 && i < maxModules && slices.Contains([]string{"Normalize", "Dense", "LayerNorm", "Dropout"}, m.kind) {
 			continue
 		}
-		return unsupported(modulesName, fmt.Sprintf("module %d", i), "known are Transformer, Pooling, then Dense and Normalize", "type %q", m.class)
+		return unsupported(modulesName, fmt.Sprintf("module %d", i), "known are Transformer, Pooling, then Dense, LayerNorm, Dropout and Normalize", "type %q", m.class)
 	}
 	return nil
 }
@@ -199,6 +209,10 @@ func moduleKind(class string) string {
 		return "Normalize"
 	case "sentence_transformers.models.Dense", "sentence_transformers.base.modules.dense.Dense":
 		return "Dense"
+	case "sentence_transformers.models.LayerNorm", "sentence_transformers.sentence_transformer.modules.layer_norm.LayerNorm":
+		return "LayerNorm"
+	case "sentence_transformers.models.Dropout", "sentence_transformers.sentence_transformer.modules.dropout.Dropout":
+		return "Dropout"
 	}
 	return ""
 }

@@ -200,10 +200,10 @@ func (p *pipeline) around(ctx context.Context, f *folder, name string, m *graph.
 	}
 	for i, mod := range p.after {
 		switch {
-		case mod.kind == "Normalize" && !normalised:
-			m.Answer = m.Normalize(m.Answer)
-		case mod.kind == "Dense" && dense == 0:
-			if err := readDense(ctx, f, mod.path, fmt.Sprintf("dense.%d", i), m); err != nil {
+		case mod.kind == "LayerNorm" && (dense != 0 || normalised):
+			return unsupported(modulesName, fmt.Sprintf("module %d", i+2), "", "a LayerNorm beside what the graph of %s already does with its vector", name)
+		case mod.kind == "Normalize" && !normalised, mod.kind == "Dense" && dense == 0, mod.kind == "LayerNorm":
+			if err := mod.append(ctx, f, i, m); err != nil {
 				return err
 			}
 		}

@@ -3,9 +3,11 @@ package importer
 import (
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 )
@@ -15,6 +17,7 @@ import (
 type sentenceCase struct {
 	Name             string
 	Pooling, Prompts json.RawMessage
+	Modules          json.RawMessage        // null: those of the base
 	Vectors          map[string][][]float32 // nil where the library divides infinity
 }
 
@@ -22,7 +25,7 @@ type sentenceCase struct {
 func sentences(t *testing.T) (base fstest.MapFS, texts []string, cases []sentenceCase) {
 	t.Helper()
 	base = fstest.MapFS{}
-	for _, name := range []string{configName, "model.safetensors", tokenizerName, tokenizerConfigName, modulesName, sentencesName} {
+	for _, name := range []string{configName, "model.safetensors", tokenizerName, tokenizerConfigName, modulesName, sentencesName, "2_LayerNorm/" + configName, "2_LayerNorm/model.safetensors"} {
 		data, err := os.ReadFile(filepath.Join("testdata", "sentence", name))
 		if err != nil {
 			t.Fatal(err)
@@ -51,6 +54,9 @@ func (c sentenceCase) folder(base fstest.MapFS) fs.FS {
 	}
 	if string(c.Prompts) != "null" {
 		all[promptsName] = &fstest.MapFile{Data: c.Prompts}
+	}
+	if string(c.Modules) != "null" {
+		all[modulesName] = &fstest.MapFile{Data: c.Modules}
 	}
 	return all
 }
@@ -84,6 +90,32 @@ func TestSentences(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLayerNormRefused: a norm of another width, of other weights or of none.
+func TestLayerNormRefused(t *testing.T) {
+	base, _, cases := sentences(t)
+	for _, c := range cases {
+		if string(c.Modules) == "null" {
+			continue
+		}
+		files := c.folder(base).(fstest.MapFS)
+		for want, change := range map[string]func(f fstest.MapFS){
+			"dimension: 6, but the vector has 12 columns": func(f fstest.MapFS) { f["2_LayerNorm/config.json"] = &fstest.MapFile{Data: []byte(`{"dimension": 6}`)} },
+			"eps: an unknown key": func(f fstest.MapFS) {
+				f["2_LayerNorm/config.json"] = &fstest.MapFile{Data: []byte(`{"dimension": 12, "eps": 1}`)}
+			},
+			"2_LayerNorm/config.json": func(f fstest.MapFS) { delete(f, "2_LayerNorm/config.json") },
+			"no weights":              func(f fstest.MapFS) { delete(f, "2_LayerNorm/model.safetensors") },
+			"norm.weight":             func(f fstest.MapFS) { f["2_LayerNorm/model.safetensors"] = f["model.safetensors"] },
+		} {
+			changed := maps.Clone(files)
+			change(changed)
+			if _, err := OpenFS(t.Context(), changed, "m"); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func (q *Model8) Kept() int { return len(q.kept) }
 type Inputs map[string][]int32
 
 // Calibrate runs texts through the float32 reference and names up to n outlier columns
-// for the input of each linear layer. encode turns a text into token ids. With n = 0
+// for the input of each linear layer. encode turns a text into token ids, its prompt included. With n = 0
 // nothing is run. progress, if not nil, is told after each text.
 func Calibrate(ctx context.Context, m *graph.Model, texts []string, n int, encode func(string) []int32, progress func(done, total int)) (Inputs, error) {
 	if n == 0 {
@@ -58,12 +58,12 @@ func Calibrate(ctx context.Context, m *graph.Model, texts []string, n int, encod
 			o.Watch(x)
 		}
 	}
-	reference := m.Reference()
+	reference, prompt := m.Reference(), m.PromptTokens(m.Prefix)
 	for i, text := range texts {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("calibrate: %w", err)
 		}
-		if _, err := reference.Run(encode(text), nil, tap, m.Answer); err != nil {
+		if _, err := reference.RunPrompted(encode(text), prompt, tap, m.Answer); err != nil {
 			return nil, fmt.Errorf("calibrate: %w", err)
 		}
 		if progress != nil {
