@@ -50,7 +50,7 @@ type atom struct {
 	norm    *norm
 	attend  *attention
 	score   *score
-	how     graph.Pooling
+	how     graph.Poolings
 
 	op   string // of a function or reduction
 	args []*tens
@@ -128,9 +128,9 @@ func (s *store) glu(x *atom, act graph.Activation) *atom {
 	return s.row(fmt.Sprint(act), atom{kind: gluKind, rows: x.rows, cols: x.cols / 2, act: act}, x)
 }
 
-// pool is one row of x.
-func (s *store) pool(x *atom, how graph.Pooling) *atom {
-	return s.row(fmt.Sprint(how), atom{kind: poolKind, cols: x.cols, how: how}, x)
+// pool is one row of x, pooled in one way or in several side by side.
+func (s *store) pool(x *atom, how ...graph.Pooling) *atom {
+	return s.row(fmt.Sprint(how), atom{kind: poolKind, cols: len(how) * x.cols, how: how}, x)
 }
 
 // normalized is x over its length.

@@ -44,7 +44,7 @@ func build(ctx context.Context, m *onnx.Model, h Hints) (*graph.Model, Report, e
 	if long <= shortWalk+1 {
 		return nil, report, &Error{Msg: fmt.Sprintf("texts of %d tokens at most are too short to read the graph", long)}
 	}
-	var sketches []string
+	var sketches []*sketch
 	var g *graph.Model
 	var outs []*output
 	for _, tokens := range []int{s.unlike(shortWalk), s.unlike(long)} {
@@ -52,8 +52,8 @@ func build(ctx context.Context, m *onnx.Model, h Hints) (*graph.Model, Report, e
 			return nil, report, err
 		}
 	}
-	if sketches[0] != sketches[1] {
-		return nil, report, &Error{Msg: "the graph does something else with longer texts: " + firstDifference(sketches[0], sketches[1])}
+	if err := s.sameSketch(sketches[0], sketches[1]); err != nil {
+		return nil, report, err
 	}
 	for _, o := range outs {
 		report.Outputs = append(report.Outputs, Role{o.name, o.role})
@@ -65,7 +65,7 @@ func build(ctx context.Context, m *onnx.Model, h Hints) (*graph.Model, Report, e
 }
 
 // model reads the graph at one length of text.
-func (s *source) model(ctx context.Context, tokens int, h Hints, report *Report, sketches *[]string) (*graph.Model, []*output, error) {
+func (s *source) model(ctx context.Context, tokens int, h Hints, report *Report, sketches *[]*sketch) (*graph.Model, []*output, error) {
 	w := newWalk(ctx, s, tokens)
 	outs, err := w.outputs()
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *source) model(ctx context.Context, tokens int, h Hints, report *Report,
 	}
 	k := &sketch{seen: map[*atom]int{}}
 	k.add(r.answer)
-	*sketches = append(*sketches, k.text.String())
+	*sketches = append(*sketches, k)
 	if len(*sketches) == 1 {
 		return nil, nil, nil
 	}
@@ -205,8 +205,9 @@ func (s *source) positions(ctx context.Context) int {
 
 // sketch writes down what atoms are, but for what shows only in long texts.
 type sketch struct {
-	text strings.Builder
-	seen map[*atom]int
+	lines []string
+	at    []string // by line: the node that it was made at
+	seen  map[*atom]int
 }
 
 func (k *sketch) add(a *atom) int {
@@ -219,34 +220,40 @@ func (k *sketch) add(a *atom) int {
 	}
 	n := len(k.seen) + 1
 	k.seen[a] = n
-	fmt.Fprintf(&k.text, "%s %d %v %d %d", a.describe(), n, in, a.cols, a.act)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s %d %v %d %d", a.describe(), n, in, a.cols, a.act)
 	if a.w != nil {
-		fmt.Fprintf(&k.text, " %s", a.w.key())
+		fmt.Fprintf(&text, " %s", a.w.key())
 	}
 	if a.norm != nil {
-		fmt.Fprintf(&k.text, " %d %s %s %g", a.norm.kind, digestFloats(a.norm.gain), digestFloats(a.norm.bias), a.norm.eps)
+		fmt.Fprintf(&text, " %d %s %s %g", a.norm.kind, digestFloats(a.norm.gain), digestFloats(a.norm.bias), a.norm.eps)
 	}
 	for _, l := range a.lookups {
-		fmt.Fprintf(&k.text, " %s", l.key())
+		fmt.Fprintf(&text, " %s", l.key())
 	}
 	if at := a.attend; at != nil {
-		fmt.Fprintf(&k.text, " %d %d %.6g %v %d %d %d", at.q.a, at.q.d, at.scale, at.q.turn != nil, at.q.first, at.k.first, at.v.first)
+		fmt.Fprintf(&text, " %d %d %.6g %v %d %d %d", at.q.a, at.q.d, at.scale, at.q.turn != nil, at.q.first, at.k.first, at.v.first)
 	}
-	fmt.Fprintln(&k.text)
+	k.lines, k.at = append(k.lines, text.String()), append(k.at, a.at)
 	return n
 }
 
-// firstDifference is the first line in which two texts differ.
-func firstDifference(a, b string) string {
-	x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
-	i := slices.IndexFunc(x, func(string) bool { return false })
-	for i = range x {
-		if i >= len(y) || x[i] != y[i] {
-			break
+// sameSketch refuses a graph that is read differently at two lengths, at the first node
+// that is.
+func (s *source) sameSketch(short, long *sketch) error {
+	for i, line := range short.lines {
+		if i < len(long.lines) && long.lines[i] == line {
+			continue
 		}
+		for _, n := range s.m.Graph.Nodes {
+			if labelOf(n) == short.at[i] {
+				return s.refuse(n, "what it makes depends on the length of the text in a way that is not read")
+			}
+		}
+		return &Error{Msg: "the graph does something else with longer texts: " + line}
 	}
-	if i >= len(y) {
-		return "fewer operations"
+	if len(short.lines) != len(long.lines) {
+		return &Error{Msg: "the graph does more with longer texts"}
 	}
-	return fmt.Sprintf("%.200s, then %.200s", x[i], y[i])
+	return nil
 }

@@ -133,7 +133,7 @@ func (e *emitter) operation(a *atom, in []graph.ID) graph.ID {
 	case attentionKind:
 		return e.attention(a, in)
 	case poolKind:
-		return m.Pool(in[0], a.how)
+		return m.Pool(in[0], a.how...)
 	case normalizeKind:
 		return m.Normalize(in[0])
 	}

@@ -128,7 +128,7 @@ func mutated(m *onnx.Model, rng *rand.Rand) (*onnx.Model, string) {
 	other := *m
 	other.Graph = &g
 	before := fmt.Sprint(n.Op, n.Inputs)
-	switch rng.IntN(4) {
+	switch rng.IntN(6) {
 	case 0:
 		if !changeOp(&n, rng) {
 			return nil, ""
@@ -143,11 +143,33 @@ func mutated(m *onnx.Model, rng *rand.Rand) (*onnx.Model, string) {
 			return nil, ""
 		}
 	case 3:
+		rewire(&g, &n, at, rng)
+	case 4:
+		names := sortedKeys(n.Attrs)
+		if len(names) == 0 {
+			return nil, ""
+		}
+		delete(n.Attrs, names[rng.IntN(len(names))])
+	case 5:
 		if !changeConstant(&g, &n, rng) {
 			return nil, ""
 		}
 	}
 	return &other, fmt.Sprintf("node %q: %s becomes %s %v", n.Name, before, n.Op, n.Inputs)
+}
+
+// rewire has a node read something else than it did: another constant or what another
+// node made before.
+func rewire(g *onnx.Graph, n *onnx.Node, at int, rng *rand.Rand) {
+	if len(n.Inputs) == 0 {
+		return
+	}
+	names := sortedKeys(g.Consts)
+	for _, before := range g.Nodes[max(0, at-12):at] {
+		names = append(names, before.Outputs...)
+	}
+	n.Inputs = slices.Clone(n.Inputs)
+	n.Inputs[rng.IntN(len(n.Inputs))] = names[len(names)-1-rng.IntN(min(30, len(names)))]
 }
 
 // changeOp gives a node another operator with as many inputs.

@@ -226,10 +226,10 @@ func (w *walk) vector(r *reading, tokens, texts []*output, h Hints) bool {
 	case h.Task == graph.TaskEmbed || h.Task == graph.TaskClassify:
 		r.task = h.Task
 	case best.post != "":
-	case hidden && c.act == 0 && !c.normalized && (len(tokens) > 1 || c.layers > 1 && c.pool != nil && c.pool.how == graph.PoolCLS):
+	case hidden && c.act == 0 && !c.normalized && (len(tokens) > 1 || c.layers > 1 && c.byFirst()):
 	case c.normalized || c.layers == 0 || hidden:
 		r.task = graph.TaskEmbed
-	case c.act != 0 || c.pool != nil && c.pool.how != graph.PoolCLS && !c.norm && c.layers == 1:
+	case c.act != 0 || c.pool != nil && !c.byFirst() && !c.norm && c.layers == 1:
 		r.task = graph.TaskEmbed
 	}
 	if r.task == graph.TaskEmbed && c.pool == nil {
@@ -282,9 +282,14 @@ func chainOf(a *atom) chain {
 	}
 }
 
+// byFirst reports whether the first token alone is pooled.
+func (c chain) byFirst() bool {
+	return c.pool != nil && slices.Equal(c.pool.how, graph.Poolings{graph.PoolCLS})
+}
+
 // isPooler reports whether the chain is BERT's pooler.
 func (c chain) isPooler() bool {
-	return c.pool != nil && c.pool.how == graph.PoolCLS && c.layers == 1 && c.act == graph.Tanh && !c.norm && !c.normalized && c.last.cols == c.pool.cols
+	return c.byFirst() && c.layers == 1 && c.act == graph.Tanh && !c.norm && !c.normalized && c.last.cols == c.pool.cols
 }
 
 // role fills the roles of outputs that were left open.

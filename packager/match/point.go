@@ -264,13 +264,13 @@ func (w *walk) gated(f func([]float64) float64, leaves []leaf, shape []int) *ato
 func (w *walk) picked(l leaf, shape []int) (*atom, error) {
 	if l.idx == nil {
 		if !l.a.operation() {
-			return nil, fmt.Errorf("%s is no value by itself", l.a.describe())
+			return nil, fmt.Errorf("%s: %s", l.a.describe(), wanted)
 		}
 		return l.a, nil
 	}
 	a := l.a
 	if !a.operation() {
-		return nil, fmt.Errorf("a part of %s", a.describe())
+		return nil, fmt.Errorf("a part of %s: %s", a.describe(), wanted)
 	}
 	if !a.rows {
 		return w.columnsOfAtom(a, l.idx, 1)
@@ -321,12 +321,12 @@ func (w *walk) columnsOfAtom(a *atom, idx []int64, n int) (*atom, error) {
 	if own(cols, a.cols) {
 		return a, nil
 	}
-	if a.kind == poolKind && a.x[0].kind == linearKind {
+	if a.kind == poolKind && len(a.how) == 1 && a.x[0].kind == linearKind {
 		x, err := w.columnsOfAtom(a.x[0], repeated(cols, a.x[0], w.tokens), w.tokens)
 		if err != nil {
 			return nil, err
 		}
-		return w.pool(x, a.how), nil
+		return w.pool(x, a.how...), nil
 	}
 	if a.kind != linearKind {
 		return nil, fmt.Errorf("some columns of %s", a.describe())

@@ -37,7 +37,7 @@ func (w *walk) batched(n *onnx.Node, x, y *tens) (value, error) {
 	}
 	batch, err := join(x.shape[:len(x.shape)-2], y.shape[:len(y.shape)-2])
 	if err != nil {
-		return nil, err
+		return nil, w.refuse(n, "its inputs %v and %v are no heads of one attention", x.shape, y.shape)
 	}
 	if turned, err = turned.broadcast(append(slices.Clone(batch), turned.shape[len(turned.shape)-2:]...)); err != nil {
 		return nil, err

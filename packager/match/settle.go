@@ -3,6 +3,10 @@ package match
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+
+	"skiff/packager/graph"
 )
 
 // settle is t as one value of packager/graph.
@@ -18,6 +22,9 @@ func (w *walk) settle(t *tens) (*atom, error) {
 	}
 	if x, ok := t.single(); ok && t.terms[0].coef == nil && t.add == nil && x.operation() {
 		return w.picked(leaf{x, t.terms[0].idx}, t.shape)
+	}
+	if a := w.sideBySide(t); a != nil {
+		return a, nil
 	}
 	parts, err := w.summands(t)
 	if err != nil {
@@ -36,6 +43,9 @@ func (w *walk) spelled(t *tens) *atom {
 		return a
 	}
 	if a := w.unit(t); a != nil {
+		return a
+	}
+	if a := w.meanOverRoot(t); a != nil {
 		return a
 	}
 	if a := w.activated(t); a != nil {
@@ -71,10 +81,13 @@ func (w *walk) full(t *tens) bool {
 	return len(t.terms) > 0
 }
 
+// wanted is what a value can be, for messages.
+const wanted = "want a layer, a norm (x - mean) / sqrt(variance + eps) * gain + bias, a sum, or gelu, relu, silu, tanh or sigmoid of a layer"
+
 // summands are the values that t is the sum of. Lookups are one embedding.
 func (w *walk) summands(t *tens) ([]*atom, error) {
 	if t.add != nil {
-		return nil, fmt.Errorf("%s: known numbers are added that are neither a bias nor rows of a table", describe(t))
+		return nil, fmt.Errorf("%s: known numbers are added that are neither a bias nor rows of a table; %s", describe(t), wanted)
 	}
 	if len(t.terms) == 0 {
 		return nil, errors.New("nothing but zeros")
@@ -88,7 +101,7 @@ func (w *walk) summands(t *tens) ([]*atom, error) {
 				parts = append(parts, a)
 				continue
 			}
-			return nil, fmt.Errorf("%s, times known numbers", x.a.describe())
+			return nil, fmt.Errorf("%s, times known numbers: %s", x.a.describe(), wanted)
 		}
 		if x.a.kind == lookupKind && x.idx == nil {
 			if lookups == nil {
@@ -123,6 +136,61 @@ func (w *walk) part(x term, shape []int) (*atom, error) {
 		}
 	}
 	return w.picked(leaf{x.a, x.idx}, shape)
+}
+
+// meanOverRoot is the mean of rows times the root of their number: their sum over the
+// root; nil where t is not that.
+func (w *walk) meanOverRoot(t *tens) *atom {
+	a, ok := t.single()
+	if !ok || t.add != nil || t.terms[0].idx != nil || t.terms[0].coef == nil || a.kind != poolKind || !slices.Equal(a.how, graph.Poolings{graph.PoolMean}) {
+		return nil
+	}
+	if v, ok := uniform(t.terms[0].coef); !ok || !near(v, math.Sqrt(float64(w.tokens))) {
+		return nil
+	}
+	return w.pool(a.x[0], graph.PoolMeanSqrt)
+}
+
+// sideBySide is several poolings of the same rows side by side; nil where t is not that.
+func (w *walk) sideBySide(t *tens) *atom {
+	n := count(t.shape)
+	if len(t.terms) < 2 || t.add != nil || n != last(t.shape) {
+		return nil
+	}
+	var x *atom
+	var how graph.Poolings
+	for first := 0; first < n; first += x.cols {
+		a := w.block(t, first, x)
+		if a == nil || a.kind != poolKind {
+			return nil
+		}
+		x = a.x[0]
+		how = append(how, a.how...)
+	}
+	return w.pool(x, how...)
+}
+
+// block is the numbers of t from first, as many as rows of x have (or the first that
+// are one value, where x is nil).
+func (w *walk) block(t *tens, first int, x *atom) *atom {
+	for _, y := range t.terms {
+		c := y.a.cols
+		if first+c > count(t.shape) || x != nil && c != x.cols {
+			continue
+		}
+		idx := make([]int64, c)
+		for i := range idx {
+			idx[i] = int64(first + i)
+		}
+		part, err := t.take(idx, []int{1, c})
+		if err != nil {
+			return nil
+		}
+		if a, err := w.settle(part); err == nil && (x == nil || a.kind == poolKind && a.x[0] == x) {
+			return a
+		}
+	}
+	return nil
 }
 
 // trigramOf is t as rows between their neighbours; nil where it is not.

@@ -106,7 +106,7 @@ func (s *source) near(n *onnx.Node) []string {
 	for range 2 {
 		next := (*onnx.Node)(nil)
 		for _, i := range at.Inputs {
-			if p := s.made[i]; p != nil && (next == nil || p.Off > next.Off) {
+			if p := s.made[i]; p != nil && next == nil {
 				next = p
 			}
 		}
