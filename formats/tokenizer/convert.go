@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"bytes"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -28,9 +27,15 @@ func (f *files) sections(normalizer, pre, post, decoder string, model []byte) ([
 // types is true.
 func (f *files) template(pair string, types bool) (string, error) {
 	cls, sep := f.special("cls_token"), f.special("sep_token")
+	switch f.kind { // some classes write them down
+	case "Albert", "DebertaV2":
+		cls, sep = "[CLS]", "[SEP]"
+	case "XLMRoberta", "Camembert":
+		cls, sep = "<s>", "</s>"
+	}
 	t := &template{specials: map[string]special{}}
 	for _, s := range []string{cls, sep} {
-		id, ok := f.ids[s]
+		id, ok := f.id(s)
 		if !ok {
 			return "", &Error{"vocabulary", 0, fmt.Sprintf("special token %.60q is missing", s), ErrCorrupt}
 		}
@@ -69,6 +74,7 @@ func (f *files) wordPiece() ([]byte, error) {
 	for line := range strings.Lines(text) {
 		f.addWord(strings.TrimSuffix(line, "\n"))
 	}
+	f.size = len(f.ids)
 	model := []byte(`{"type":"WordPiece","unk_token":`)
 	model = appendString(model, f.special("unk_token"))
 	model = append(model, `,"continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":{`...)
@@ -89,6 +95,7 @@ func (f *files) wordPiece() ([]byte, error) {
 	pair := "C A S B S"
 	if f.kind == "MPNet" {
 		pair = "C A S S B S"
+		n.chinese = n.chinese && f.config.flag("do_basic_tokenize", true) // the other classes set it again
 	}
 	post, err := f.template(pair, true)
 	if err != nil {
@@ -112,17 +119,11 @@ func (f *files) byteLevelBPE() ([]byte, error) {
 	}
 	model := append([]byte(`{"type":"BPE","vocab":`), vocab...)
 	model = append(model, `,"merges":[`...)
-	first := true
-	for line := range bytes.Lines(merges) {
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 || first && bytes.HasPrefix(line, []byte("#version")) {
-			continue
-		}
-		if !first {
+	for i, merge := range mergeLines(merges) {
+		if i > 0 {
 			model = append(model, ',')
 		}
-		first = false
-		model = appendString(model, string(line))
+		model = appendString(model, merge)
 	}
 	model = append(model, "]}"...)
 	prefix := f.config.flag("add_prefix_space", false)
@@ -135,7 +136,7 @@ func (f *files) byteLevelBPE() ([]byte, error) {
 	post := []byte(`{"type":"RobertaProcessing"`)
 	for _, role := range []string{"sep", "cls"} {
 		token := f.special(role + "_token")
-		id, ok := f.ids[token]
+		id, ok := f.id(token)
 		if !ok {
 			return nil, &Error{"vocab.json", 0, fmt.Sprintf("special token %.60q is missing", token), ErrCorrupt}
 		}
@@ -145,6 +146,17 @@ func (f *files) byteLevelBPE() ([]byte, error) {
 	post = appendBool(append(post, `,"trim_offsets":`...), f.config.flag("trim_offsets", true))
 	post = append(appendBool(append(post, `,"add_prefix_space":`...), prefix), '}')
 	return f.sections("null", pre, string(post), decoder, model)
+}
+
+// mergeLines returns the merges in a merges.txt: what is between its first line,
+// whatever that says, and the last line end.
+func mergeLines(data []byte) []string {
+	text := strings.ReplaceAll(strings.ReplaceAll(string(data), "\r\n", "\n"), "\r", "\n")
+	lines := strings.Split(text, "\n")
+	if len(lines) < 3 {
+		return nil
+	}
+	return lines[1 : len(lines)-1]
 }
 
 // readIDs reads a vocab.json.
@@ -165,7 +177,7 @@ func (f *files) readIDs(data []byte) error {
 		}
 		f.ids[word] = int(id)
 	}
-	f.tokens = make([]string, len(f.ids))
+	f.size = len(f.ids)
 	return nil
 }
 
@@ -192,6 +204,12 @@ func (f *files) unigram(name string) ([]byte, error) {
 		pieces := []spPiece{{text: "<s>"}, {text: "<pad>"}, {text: "</s>"}, {text: "<unk>"}}
 		sp.pieces = append(append(pieces, sp.pieces[3:]...), spPiece{text: "<mask>"})
 	}
+	if f.kind == "Camembert" {
+		unknown = 3
+		pieces := []spPiece{{text: "<s>NOTUSED"}, {text: "<pad>"}, {text: "</s>NOTUSED"}, {text: "<unk>"}, {text: "<unk>NOTUSED", score: -100}}
+		sp.pieces = append(append(pieces, sp.pieces[1:]...), spPiece{text: "<mask>"})
+	}
+	f.size = len(sp.pieces)
 	model := append([]byte(`{"type":"Unigram","unk_id":`), strconv.FormatUint(unknown, 10)...)
 	model = append(model, `,"byte_fallback":false,"vocab":[`...)
 	for i, p := range sp.pieces {
@@ -251,7 +269,7 @@ func (f *files) unigramSections(sp *sentencePiece, model []byte) ([]byte, error)
 			list = append(list, `{"type":"Lowercase"}`)
 		}
 		list = append(list, precompiled, spaces+`" "}`)
-	case "XLMRoberta":
+	case "XLMRoberta", "Camembert":
 		pair, types = "C A S S B S", false
 		list = append(list, precompiled, `{"type":"Strip","strip_left":false,"strip_right":true}`, spaces+`"▁"}`)
 	default: // DebertaV2

@@ -99,7 +99,8 @@ func TestFromFilesTiny(t *testing.T) {
 			"a(a", "[CLS](0,0) ▁(0,1) a(0,1) ((1,2) ▁(2,3) a(2,3) [SEP](0,0)"},
 		{"nothing", fstest.MapFS{}, "", "open vocab.txt: open vocab.txt: file does not exist"},
 		{"unknown class", fstest.MapFS{"tokenizer_config.json": file(`{"tokenizer_class":"LlamaTokenizer"}`)}, "", `tokenizer_config.json: unsupported tokenizer_class "LlamaTokenizer" without a tokenizer.json (byte 0)`},
-		{"no specials", fstest.MapFS{"vocab.txt": file("[UNK]\na\n")}, "", `vocabulary: special token "[CLS]" is missing (byte 0)`},
+		{"specials that the vocabulary lacks are added", fstest.MapFS{"vocab.txt": file("[UNK]\na\n")}, "a", "[CLS](0,0) a(0,1) [SEP](0,0)"},
+		{"a class that writes its specials down", fstest.MapFS{"spm.model": file("\x0a\x03\x0a\x01a"), "tokenizer_config.json": file(`{"bos_token":"<c>","cls_token":"<c>"}`)}, "", `vocabulary: special token "[CLS]" is missing (byte 0)`},
 		{"broken model", fstest.MapFS{"spm.model": file("\x0a\xff")}, "", "spm.model: broken protocol buffer (byte 1)"},
 		{"BPE model", fstest.MapFS{"spm.model": file("\x0a\x03\x0a\x01a\x12\x02\x18\x02")}, "", "spm.model: unsupported model_type 2, expected 1 (unigram) (byte 0)"},
 	} {
