@@ -240,16 +240,17 @@ func (e *emitter) distances(d *distances) graph.Relative {
 	return g
 }
 
-// picker is the layer that takes width columns of cols, from first.
+// picker is a layer that takes width columns of cols, from first. Each attention has
+// layers of its own, for what they make of its table goes by their names; their numbers
+// are one array.
 func (e *emitter) picker(width, cols, first int) *graph.LinearWeights {
-	key := fmt.Sprintf("pick %d of %d from %d", width, cols, first)
-	if l := e.layers[key]; l != nil {
-		return l
+	key := [3]int{width, cols, first}
+	if e.pickers[key] == nil {
+		w := make([]float32, width*cols)
+		for i := range width {
+			w[i*cols+first+i] = 1
+		}
+		e.pickers[key] = w
 	}
-	l := &graph.LinearWeights{In: cols, Out: width, Weight: make([]float32, width*cols)}
-	for i := range width {
-		l.Weight[i*cols+first+i] = 1
-	}
-	e.layers[key] = l
-	return l
+	return &graph.LinearWeights{In: cols, Out: width, Weight: e.pickers[key]}
 }

@@ -10,16 +10,17 @@ import (
 // emitter makes a graph.Model of atoms: what the wanted ones read comes first, so that
 // the order depends on the computation alone.
 type emitter struct {
-	m      *graph.Model
-	tokens int // of the text that was walked with
-	limit  int // the longest text that is known of; 0 for no end
-	ids    map[*atom]graph.ID
-	tables map[string]*graph.Table
-	layers map[string]*graph.LinearWeights
-	norms  map[string]*graph.NormWeights
-	int8   map[*graph.Int8]bool
-	sums   map[[2]*atom]*atom // that are wanted by themselves
-	err    error
+	m       *graph.Model
+	tokens  int // of the text that was walked with
+	limit   int // the longest text that is known of; 0 for no end
+	ids     map[*atom]graph.ID
+	tables  map[string]*graph.Table
+	layers  map[string]*graph.LinearWeights
+	norms   map[string]*graph.NormWeights
+	int8    map[*graph.Int8]bool
+	sums    map[[2]*atom]*atom   // that are wanted by themselves
+	pickers map[[3]int][]float32 // of layers that take some columns of their input
+	err     error
 }
 
 // survey finds the sums among what wanted atoms need. Where one is normalised and read
@@ -76,6 +77,7 @@ func newEmitter(m *graph.Model, tokens int) *emitter {
 	return &emitter{
 		m: m, tokens: tokens, ids: map[*atom]graph.ID{}, tables: map[string]*graph.Table{}, layers: map[string]*graph.LinearWeights{},
 		norms: map[string]*graph.NormWeights{}, int8: map[*graph.Int8]bool{},
+		pickers: map[[3]int][]float32{},
 	}
 }
 

@@ -93,6 +93,29 @@ func interleaved(outputs [][]float32) []float32 {
 	return all
 }
 
+// TestDistances expects the relative positions of every layer to have names of their own.
+func TestDistances(t *testing.T) {
+	g, _ := build(t, open(t, "testdata/deberta-classify.onnx"))
+	names := map[string]bool{}
+	for _, op := range g.Ops {
+		if a, ok := op.(*graph.Attention); ok {
+			d := a.Relative.(*graph.Disentangled)
+			for _, name := range []string{d.Table.Name, d.Keys.Name, d.Queries.Name} {
+				if names[name] || name == "" {
+					t.Errorf("two are called %q", name)
+				}
+				names[name] = true
+			}
+			if d.Span != 8 || d.Buckets != 8 || d.MaxPosition != 20 {
+				t.Errorf("%d rows either side, %d buckets to %d; want 8, 8, 20", d.Span, d.Buckets, d.MaxPosition)
+			}
+		}
+	}
+	if len(names) != 6 {
+		t.Errorf("%d names", len(names))
+	}
+}
+
 // TestWindow expects a window to be seen, though no text that is compared may need it.
 func TestWindow(t *testing.T) {
 	g, _ := build(t, open(t, "testdata/modernbert-embed.onnx"))
