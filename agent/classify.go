@@ -44,6 +44,8 @@ func table() []verdict {
 		{sign.ErrUntrusted, wire.ClassRefuse},
 		{infer.ErrIncompatible, wire.ClassRefuse},
 		{infer.ErrTask, wire.ClassRefuse},
+		{infer.ErrPrompt, wire.ClassRefuse},
+		{infer.ErrInput, wire.ClassRefuse}, // of a golden: no device could ever answer it
 		{engine.ErrMemory, wire.ClassRefuse},
 		{engine.ErrNoCompiler, wire.ClassRefuse},
 		{engine.ErrByteOrder, wire.ClassRefuse},

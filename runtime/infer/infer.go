@@ -39,6 +39,8 @@ var (
 	ErrMismatch = errors.New("golden answer differs")
 	// ErrTask is returned when a model is asked for what it is not for.
 	ErrTask = errors.New("model is for another task")
+	// ErrInput is wrapped by every *InputError.
+	ErrInput = errors.New("input does not suit the model")
 	// ErrClosed is returned by calls on a closed model.
 	ErrClosed = errors.New("model is closed")
 )
@@ -52,8 +54,8 @@ type InputError struct {
 // Error names the field.
 func (e *InputError) Error() string { return e.Field + ": " + e.Err.Error() }
 
-// Unwrap returns the cause.
-func (e *InputError) Unwrap() error { return e.Err }
+// Unwrap returns ErrInput and the cause.
+func (e *InputError) Unwrap() []error { return []error{ErrInput, e.Err} }
 
 // Config says how to run a bundle. The zero value picks the engine by CPU and uses one
 // worker per CPU, at most 4.
