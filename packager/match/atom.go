@@ -29,6 +29,8 @@ const (
 	tableKind  // queries or keys times known rows
 	probsKind  // softmax of scores
 	softKind   // softmax of anything else
+
+	tableRowsKind // rows of a table of relative positions
 )
 
 // atom is a value that the graph computes. Atoms are never written after they were
@@ -65,7 +67,7 @@ type norm struct {
 }
 
 // operation reports whether a is a value of packager/graph.
-func (a *atom) operation() bool { return a.kind <= normalizeKind }
+func (a *atom) operation() bool { return a.kind <= normalizeKind || a.kind == tableRowsKind }
 
 // store makes every atom once.
 type store struct {

@@ -14,8 +14,9 @@ import (
 // are known numbers, projected already: how they were made of a table does not matter
 // for what is computed.
 type distances struct {
-	keys, queries          []float32 // [2*span][A*D]; nil for none
-	width                  int       // A*D
+	keys, queries          []float32   // [2*span][A*D]; nil for none
+	byKeys, byQueries      *projection // how they were made; nil where it is not known
+	width                  int         // A*D
 	span, buckets, farMost int
 }
 
@@ -44,7 +45,7 @@ func (w *walk) timesTable(n *onnx.Node, x *tens, k *known) (value, error) {
 		return nil, err
 	}
 	rows := onnxref.Floats([]int{h.a, h.d, r}, full.F...)
-	t := whole(w.scores(&score{q: h, rows: rows}, r), append(slices.Clone(batch), w.tokens, r))
+	t := whole(w.scores(&score{q: h, rows: rows, made: w.projectionOf(k, h.a, h.d)}, r), append(slices.Clone(batch), w.tokens, r))
 	return t.times(scalarOf(float32(h.scale)).arr)
 }
 
@@ -135,15 +136,18 @@ func (w *walk) distancesOf(r *readScores, at *attention) (*distances, error) {
 		if math.Abs(ratio-1) < 1e-5 {
 			ratio = 1
 		}
-		rows := projected(x.a.score, ratio)
-		to := &d.keys
+		rows, made := projected(x.a.score, ratio), x.a.score.made
+		if ratio != 1 {
+			made = nil
+		}
+		to, by := &d.keys, &d.byKeys
 		if !isQuery {
-			to = &d.queries
+			to, by = &d.queries, &d.byQueries
 		}
 		if *to != nil {
 			return nil, fmt.Errorf("rows for distances twice")
 		}
-		*to = rows
+		*to, *by = rows, made
 		d.span = x.a.cols / 2
 	}
 	return d, d.fit(place, w.tokens)
@@ -217,6 +221,9 @@ func (d *distances) fit(place []int, tokens int) error {
 // table, and its layers pick their columns.
 func (e *emitter) distances(d *distances) graph.Relative {
 	g := &graph.Disentangled{Span: d.span, Buckets: d.buckets, MaxPosition: d.farMost}
+	if e.projections(d, g) {
+		return g
+	}
 	var parts [][]float32
 	for _, p := range [][]float32{d.keys, d.queries} {
 		if p != nil {
@@ -238,6 +245,35 @@ func (e *emitter) distances(d *distances) graph.Relative {
 		g.Queries = e.picker(d.width, cols, cols-d.width)
 	}
 	return g
+}
+
+// projections sets the table and the layers of g as the file has them; false where they
+// are not known, or are of two tables.
+func (e *emitter) projections(d *distances, g *graph.Disentangled) bool {
+	var table *array
+	for _, p := range []struct {
+		rows []float32
+		by   *projection
+		to   **graph.LinearWeights
+	}{{d.keys, d.byKeys, &g.Keys}, {d.queries, d.byQueries, &g.Queries}} {
+		if p.rows == nil {
+			continue
+		}
+		if p.by == nil || table != nil && digest(table) != digest(p.by.table) {
+			return false
+		}
+		table = p.by.table
+		*p.to = e.layer(p.by.w)
+		if e.err != nil {
+			return true
+		}
+	}
+	key := "rows " + digest(table)
+	if e.tables[key] == nil {
+		e.tables[key] = &graph.Table{Rows: table.Shape[0], Cols: table.Shape[1], Data: table.F}
+	}
+	g.Table = e.tables[key]
+	return true
 }
 
 // picker is a layer that takes width columns of cols, from first. Each attention has

@@ -11,7 +11,8 @@ import (
 // score is what goes into a softmax: queries times keys, or either times known rows.
 type score struct {
 	q, k *heads
-	rows *array // [A][D][R] instead of the other; nil where there are both
+	rows *array      // [A][D][R] instead of the other; nil where there are both
+	made *projection // of the rows; nil where it is not known
 }
 
 // attention is all but the values of one.

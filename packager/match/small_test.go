@@ -93,26 +93,29 @@ func interleaved(outputs [][]float32) []float32 {
 	return all
 }
 
-// TestDistances expects the relative positions of every layer to have names of their own.
+// TestDistances expects the relative positions of all layers to be of one table, and to
+// go through the layers that make the keys and queries of the words, which they share.
 func TestDistances(t *testing.T) {
 	g, _ := build(t, open(t, "testdata/deberta-classify.onnx"))
-	names := map[string]bool{}
+	var table *graph.Table
+	made := map[graph.ID]*graph.LinearWeights{}
 	for _, op := range g.Ops {
-		if a, ok := op.(*graph.Attention); ok {
-			d := a.Relative.(*graph.Disentangled)
-			for _, name := range []string{d.Table.Name, d.Keys.Name, d.Queries.Name} {
-				if names[name] || name == "" {
-					t.Errorf("two are called %q", name)
-				}
-				names[name] = true
-			}
+		switch o := op.(type) {
+		case *graph.Linear:
+			made[o.Out] = o.W
+		case *graph.Attention:
+			d := o.Relative.(*graph.Disentangled)
 			if d.Span != 8 || d.Buckets != 8 || d.MaxPosition != 20 {
 				t.Errorf("%d rows either side, %d buckets to %d; want 8, 8, 20", d.Span, d.Buckets, d.MaxPosition)
 			}
+			if table != nil && d.Table != table {
+				t.Error("two tables")
+			}
+			table = d.Table
+			if d.Keys != made[o.K.X] || d.Queries != made[o.Q.X] {
+				t.Errorf("rows go through %s and %s, the words through %s and %s", d.Keys.Name, d.Queries.Name, made[o.K.X].Name, made[o.Q.X].Name)
+			}
 		}
-	}
-	if len(names) != 6 {
-		t.Errorf("%d names", len(names))
 	}
 }
 
