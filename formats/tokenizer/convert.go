@@ -225,7 +225,7 @@ func (f *files) unigram(name string) ([]byte, error) {
 			model = append(model, ',')
 		}
 		model = append(appendString(append(model, '['), p.text), ',')
-		model = append(strconv.AppendFloat(model, score, 'g', -1, 64), ']')
+		model = append(appendNumber(model, score), ']')
 	}
 	model = append(model, "]}"...)
 	return f.unigramSections(sp, model)

@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"math"
-	"strconv"
 	"unicode/utf8"
 )
 
@@ -248,7 +247,7 @@ func (m *unigram) appendJSON(dst []byte) []byte {
 		}
 		word, _ := m.token(int32(id))
 		dst = appendString(append(dst, '['), word)
-		dst = strconv.AppendFloat(append(dst, ','), score, 'g', -1, 64)
+		dst = appendNumber(append(dst, ','), score)
 		dst = append(dst, ']')
 	}
 	dst = append(dst, `],"byte_fallback":`...)

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 )
@@ -74,8 +75,8 @@ func (v value) number() (float64, error) {
 		return 0, err
 	}
 	text := v.doc.data[v.node().off:v.node().end]
-	f, err := strconv.ParseFloat(string(text), 64)
-	if err != nil {
+	f := readNumber(text)
+	if math.IsInf(f, 0) {
 		return 0, v.corrupt("number %.20s is out of range", text)
 	}
 	return f, nil
