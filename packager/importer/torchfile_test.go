@@ -10,6 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"skiff/formats/safetensors"
+	"skiff/formats/torch"
+	"skiff/packager/graph"
 )
 
 // How PyTorch files are written for tests: as torch.save writes state dicts.
@@ -210,4 +215,42 @@ func streamed(tensors map[string]weight) []byte {
 		out = append(binary.LittleEndian.AppendUint64(out, uint64(len(data)/4)), data...)
 	}
 	return out
+}
+
+// TestQuantisedDecoder: a decoder that is stored as codes is not the word table, though the
+// configuration ties them; of MobileBERT's, which is put together of two matrices, the
+// codes are not kept, and Inspect says so.
+func TestQuantisedDecoder(t *testing.T) {
+	for _, c := range []headCase{
+		{from: "bert-masked-lm", class: "BertForMaskedLM", add: shapes("cls.predictions.decoder", 750, 32)},
+		{from: "mobilebert-sequence-classification", class: "MobileBertForMaskedLM", drop: []string{"classifier"}, add: with(transform(40), "cls.predictions.dense.weight", 16, 750)},
+	} {
+		files := c.folder(t).(fstest.MapFS)
+		delete(files, safetensors.SingleName)
+		codes, storages, rounded := dynamic(c.tensors(t, shared(t, "fixtures", c.from)))
+		files[torch.SingleName] = &fstest.MapFile{Data: zipped(t, codes, storages)}
+		m, err := OpenFS(t.Context(), files, "m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := InspectFS(t.Context(), files, "m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, notes := m.Ops[len(m.Ops)-1].(*graph.Linear).W, strings.Join(d.Notes, "\n")
+		if c.class != "BertForMaskedLM" {
+			if w.Int8 != nil || !strings.Contains(notes, "1 tensors are stored quantised and are read as float32: cls.predictions.dense.weight") {
+				t.Errorf("%s: codes %v, notes %s", c.class, w.Int8, notes)
+			}
+			continue
+		}
+		if w.Int8 == nil || &w.Weight[0] == wordTable(m) || strings.Contains(notes, "read as float32") {
+			t.Fatalf("the codes of the decoder are not kept: %s", notes)
+		}
+		sameNumbers(t, "decoder", w.Int8, w.Weight, w.In)
+		want := []byte(rounded["cls.predictions.decoder.weight"].data)
+		if got := math.Float32bits(w.Weight[5]); got != binary.LittleEndian.Uint32(want[20:]) {
+			t.Errorf("element 5 is %v", w.Weight[5])
+		}
+	}
 }
