@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"skiff/formats/onnx"
+	"skiff/formats/tensor"
 	"skiff/packager/graph"
+	"skiff/packager/onnxref"
 )
 
 // The lengths that the graph is walked at: one is long enough to see where windows
@@ -171,12 +173,21 @@ func (e *emitter) finish(r *reading, outs []*output, report *Report) error {
 	return nil
 }
 
-// unlike is n, or the next smaller number that is the size of no constant.
+// unlike is n, or the next smaller number that is neither the size of a constant nor a
+// size that the graph reshapes to.
 func (s *source) unlike(n int) int {
 	sizes := map[int]bool{}
 	for _, c := range s.consts {
 		for _, d := range c.Shape {
 			sizes[d] = true
+		}
+		if c.Len() > maxRank || c.DType != tensor.I64 {
+			continue
+		}
+		if a, err := onnxref.FromView(c); err == nil {
+			for _, d := range a.I {
+				sizes[int(d)] = true
+			}
 		}
 	}
 	for t := n; t > n/2 && t > 4; t-- {
@@ -186,6 +197,9 @@ func (s *source) unlike(n int) int {
 	}
 	return n
 }
+
+// maxRank is how many dimensions a tensor has at most.
+const maxRank = 8
 
 // positions is how many rows the table of positions has, 0 where none was found: what a
 // short walk says.

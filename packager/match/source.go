@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"skiff/formats/onnx"
 	"skiff/formats/tensor"
@@ -22,13 +23,25 @@ type source struct {
 }
 
 func newSource(m *onnx.Model) (*source, error) {
-	session, err := onnxref.New(m, onnxref.Config{FloatActivations: true})
-	if err != nil {
-		return nil, err
-	}
-	s := &source{m: m, session: session, made: map[string]*onnx.Node{}, read: map[string][]*onnx.Node{}, consts: map[string]tensor.View{}}
+	s := &source{m: m, made: map[string]*onnx.Node{}, read: map[string][]*onnx.Node{}, consts: map[string]tensor.View{}}
 	s.index(m.Graph)
+	var err error
+	if s.session, err = onnxref.New(m, onnxref.Config{FloatActivations: true}); err != nil {
+		return nil, s.placed(err)
+	}
 	return s, s.findInputs()
+}
+
+// placed is an error of the interpreter's about a node, with what is around it.
+func (s *source) placed(err error) error {
+	for _, n := range s.m.Graph.Nodes {
+		if text := fmt.Sprintf("node %q (", n.Name); strings.Contains(err.Error(), text) {
+			_, msg, _ := strings.Cut(err.Error(), text)
+			_, msg, _ = strings.Cut(msg, "): ")
+			return s.refuse(n, "%s", msg)
+		}
+	}
+	return err
 }
 
 // index notes the nodes and constants of g and of the branches within it, whose names
