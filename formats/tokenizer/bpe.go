@@ -14,7 +14,9 @@ type bpe struct {
 	merges       [][2]int32 // by rank
 	prefix       string     // written before characters that do not start a word
 	suffix       string     // written behind the last character
-	unknown      int32      // -1: unknown characters vanish
+	unk          string     // with named
+	named        bool       // there is an unknown token
+	unknown      int32      // -1: unknown characters vanish or, with named, are an error
 	fuse         bool       // neighbouring unknowns are one
 	ignoreMerges bool       // a word of the vocabulary is one token
 	chars        [0x800]int32
@@ -48,9 +50,10 @@ func parseBPE(v value) (model, error) {
 	if m.vocabulary, err = parseVocabulary(words); err != nil {
 		return nil, err
 	}
-	if unk := o.optionalStr("unk_token"); unk != "" {
-		if m.unknown, ok = m.id(unk); !ok {
-			o.keep(v.corrupt("unk_token %.60q is not in the vocabulary", unk))
+	if _, m.named = o.optional("unk_token"); m.named {
+		m.unk = o.str("unk_token")
+		if id, ok := m.id(m.unk); ok {
+			m.unknown = id
 		}
 	}
 	if o.err() != nil {
@@ -213,7 +216,7 @@ func (m *bpe) part(s *workspace, dst []piece, word []byte, at int32) ([]piece, i
 			at += y.len
 		}
 	}
-	if place != nil {
+	if place != nil && s.failed == nil {
 		place.store(key, dst[begin:], start)
 	}
 	return dst, at
@@ -242,6 +245,9 @@ func (m *bpe) symbols(s *workspace, word []byte) {
 			s.add(id, int32(size))
 		case m.fallback && m.addBytes(s):
 		case m.unknown < 0:
+			if m.named {
+				s.failed = errNoWord
+			}
 		case m.fuse:
 			waiting += int32(size)
 		default:
@@ -311,8 +317,8 @@ func (m *bpe) text(p piece, _ []byte) string {
 
 func (m *bpe) appendJSON(dst []byte) []byte {
 	dst = append(dst, `{"type":"BPE","dropout":null,"unk_token":`...)
-	if unk, ok := m.token(m.unknown); ok {
-		dst = appendString(dst, unk)
+	if m.named {
+		dst = appendString(dst, m.unk)
 	} else {
 		dst = append(dst, "null"...)
 	}

@@ -19,7 +19,7 @@ var ErrLimit = errors.New("tokenizer limit exceeded")
 // errUnknown is the library's error for a model without an unknown token.
 var errUnknown = errors.New("encode: a character is unknown and the model has no unk_id")
 
-// errNoWord is the same of a WordLevel model.
+// errNoWord is the same of the other models.
 var errNoWord = errors.New("encode: a word is unknown and the vocabulary lacks the unk_token")
 
 // errGrowth is returned for a text that a hostile normalizer blows up.

@@ -88,6 +88,24 @@ func TestModelRules(t *testing.T) {
 			}
 		})
 	}
+	for _, m := range []string{
+		bpeJSON("a b", "", `"unk_token":"u",`), bpeJSON("a b", "", `"unk_token":"",`),
+		`{"type":"WordPiece","unk_token":"u","continuing_subword_prefix":"","max_input_chars_per_word":3,"vocab":{"a":0}}`,
+	} { // the library loads them, and fails when it needs the token
+		k := tiny{model: m, normalizer: "null", pre: "null", post: "null", decoder: "null"}.parse(t)
+		again, err := Parse(k.Canonical(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range []*Tokenizer{k, k, again} {
+			if e, err := k.Encode("aa", nil, true); err != nil || len(e.IDs) != 2 {
+				t.Errorf("%s: got %v, %v", m, e.IDs, err)
+			}
+			if _, err := k.Encode("ax", nil, true); !errors.Is(err, errNoWord) {
+				t.Errorf("%s: error %v, want %v", m, err, errNoWord)
+			}
+		}
+	}
 	k := tiny{model: unigramJSON("a -1", ""), normalizer: "null", pre: "null", post: "null", decoder: "null"}.parse(t)
 	if _, err := k.Encode("ax", nil, true); !errors.Is(err, errUnknown) {
 		t.Errorf("error %v, want %v", err, errUnknown)

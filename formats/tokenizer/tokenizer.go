@@ -67,9 +67,12 @@ func compile(o *object) (*Tokenizer, error) {
 		{"truncation", func(v value) (err error) { k.truncation, err = parseTruncation(v); return err }},
 		{"padding", func(v value) (err error) { k.padding, err = parsePadding(v); return err }},
 	} {
-		v, ok := o.get(s.key, false)
-		if !ok {
+		v, ok := o.get(s.key, s.key != "model")
+		if !ok && s.key == "model" {
 			return nil, o.err()
+		}
+		if !ok {
+			v = nothing(s.key)
 		}
 		if err := s.parse(v); err != nil {
 			return nil, err
@@ -77,6 +80,15 @@ func compile(o *object) (*Tokenizer, error) {
 	}
 	k.needsSpans = needsSpans(k.preTokenizer)
 	return k, nil
+}
+
+// nothing is a section that a file leaves out.
+func nothing(key string) value {
+	null := node{next: 1, kind: kindNull}
+	if key == "added_tokens" {
+		null.kind = kindArray
+	}
+	return value{doc: &document{nodes: []node{null}}, path: key}
 }
 
 // ids returns the least number above all ids.

@@ -74,6 +74,17 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// TestMissingSections: what a file leaves out it has not, as in the library.
+func TestMissingSections(t *testing.T) {
+	k, err := Parse([]byte(`{"model":{"type":"WordPiece","unk_token":"u","continuing_subword_prefix":"","max_input_chars_per_word":9,"vocab":{"u":0,"a":1}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := k.Encode("aau", nil, true); err != nil || show(e) != "a(0,1) a(1,2) u(2,3)" {
+		t.Errorf("got %s, %v", show(e), err)
+	}
+}
+
 // TestMarksExchangeSpans: canonical ordering moves marks, not their spans.
 func TestMarksExchangeSpans(t *testing.T) {
 	var in, spare text

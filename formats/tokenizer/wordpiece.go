@@ -11,7 +11,8 @@ type wordPiece struct {
 	inner    uint32 // node of the prefix
 	hasInner bool   // some word starts with the prefix
 	maxChars int    // code points; longer words are unknown
-	unknown  int32
+	unk      string
+	unknown  int32 // -1: the vocabulary has no unk, and a word that it cannot spell is an error
 }
 
 func parseWordPiece(v value) (model, error) {
@@ -20,7 +21,7 @@ func parseWordPiece(v value) (model, error) {
 		prefix:   o.str("continuing_subword_prefix"),
 		maxChars: int(o.integer("max_input_chars_per_word", 1<<31-1)),
 	}
-	unk := o.str("unk_token")
+	m.unk, m.unknown = o.str("unk_token"), -1
 	words, ok := o.get("vocab", false)
 	if !ok {
 		return nil, o.err()
@@ -29,23 +30,22 @@ func parseWordPiece(v value) (model, error) {
 	if m.vocabulary, err = parseVocabulary(words); err != nil {
 		return nil, err
 	}
-	if m.unknown, ok = m.id(unk); !ok {
-		return nil, v.corrupt("unk_token %.60q is not in the vocabulary", unk)
+	if id, ok := m.id(m.unk); ok {
+		m.unknown = id
 	}
 	m.inner, m.hasInner = m.words.walk(m.prefix)
 	return m, nil
 }
 
-func (m *wordPiece) tokenize(_ *workspace, dst []piece, word []byte) []piece {
-	whole := piece{m.unknown, 0, int32(len(word))}
+func (m *wordPiece) tokenize(s *workspace, dst []piece, word []byte) []piece {
 	if len(word) > m.maxChars && utf8.RuneCount(word) > m.maxChars {
-		return append(dst, whole)
+		return m.whole(s, dst, word)
 	}
 	begin := len(dst)
 	id, n := m.words.longest(0, word)
 	for at := 0; ; {
 		if n == 0 {
-			return append(dst[:begin], whole)
+			return m.whole(s, dst[:begin], word)
 		}
 		dst = append(dst, piece{id, int32(at), int32(at + n)})
 		if at += n; at == len(word) {
@@ -57,15 +57,23 @@ func (m *wordPiece) tokenize(_ *workspace, dst []piece, word []byte) []piece {
 	}
 }
 
+// whole makes a word the unknown token.
+func (m *wordPiece) whole(s *workspace, dst []piece, word []byte) []piece {
+	if m.unknown < 0 {
+		s.failed = errNoWord
+		return dst
+	}
+	return append(dst, piece{m.unknown, 0, int32(len(word))})
+}
+
 func (m *wordPiece) text(p piece, _ []byte) string {
 	t, _ := m.token(p.id)
 	return t
 }
 
 func (m *wordPiece) appendJSON(dst []byte) []byte {
-	unk, _ := m.token(m.unknown)
 	dst = append(dst, `{"type":"WordPiece","unk_token":`...)
-	dst = appendString(dst, unk)
+	dst = appendString(dst, m.unk)
 	dst = append(dst, `,"continuing_subword_prefix":`...)
 	dst = appendString(dst, m.prefix)
 	dst = append(dst, `,"max_input_chars_per_word":`...)
