@@ -26,6 +26,8 @@ func creating(name string) operator {
 		}}
 	case "EyeLike":
 		return operator{1, 1, eyeLike}
+	case "NonZero":
+		return operator{1, 1, nonZero}
 	case "If":
 		return operator{1, 1, branch}
 	}
@@ -113,6 +115,28 @@ func shapeOf(c *call) ([]*Tensor, error) {
 	out := Ints(tensor.I64, []int{to})
 	for _, d := range shape[from : from+to] {
 		out.I = append(out.I, int64(d))
+	}
+	return []*Tensor{out}, nil
+}
+
+// nonZero lists the places of what is not zero: one column for each.
+func nonZero(c *call) ([]*Tensor, error) {
+	t := c.in[0]
+	var found []int
+	for i := range t.Len() {
+		if t.number(i) != 0 {
+			found = append(found, i)
+		}
+	}
+	out, err := c.make(tensor.I64, []int{len(t.Shape), len(found)})
+	if err != nil {
+		return nil, err
+	}
+	for j, at := range found {
+		for d := len(t.Shape) - 1; d >= 0; d-- {
+			out.I[d*len(found)+j] = int64(at % t.Shape[d])
+			at /= t.Shape[d]
+		}
 	}
 	return []*Tensor{out}, nil
 }
