@@ -57,6 +57,15 @@ func (w *walk) data(n *onnx.Node, in []value) ([]value, error) {
 		return one(&known{shape: in[0].dims(), arr: a}, err)
 	case "Where":
 		return one(w.where(n, in))
+	case "ScatterND":
+		return one(w.scattered(n, in))
+	case "Silu", "Swish":
+		t := in[0].(*tens)
+		if a, ok := n.Attrs["alpha"]; ok && a.F != 1 {
+			return nil, w.refuse(n, "alpha %g", a.F)
+		}
+		sigmoid := w.function("Sigmoid", t.shape, t)
+		return one(w.function("Mul", t.shape, t, sigmoid), nil)
 	case "ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2", "ReduceSumSquare":
 		return one(w.reduce(n, in))
 	case "LayerNormalization":
@@ -397,6 +406,20 @@ func (w *walk) where(n *onnx.Node, in []value) (value, error) {
 		return nil, err
 	}
 	return choose(floats(cond), x, y, shape)
+}
+
+// scattered is values with known numbers put at known places, as masks are spelled: in
+// a text without padding there are none.
+func (w *walk) scattered(n *onnx.Node, in []value) (value, error) {
+	t, ok := in[0].(*tens)
+	places, known := in[1].(*known)
+	if !ok || !known || places.from != 0 {
+		return nil, w.refuse(n, "values of the model are put somewhere")
+	}
+	if count(places.shape) != 0 {
+		return nil, w.refuse(n, "numbers are put in the place of %d values of the model", count(places.shape)/max(1, last(places.shape)))
+	}
+	return t, nil
 }
 
 // choose is x where cond is 1 and y where it is 0.
