@@ -13,8 +13,20 @@ import (
 // array is numbers that are known.
 type array = onnxref.Tensor
 
-// budget bounds the elements of anything that is computed here.
-const budget = 1 << 28
+// How many elements an array that is computed here has at most, and how many a tensor
+// of values whose numbers are not listed: one number a word and token among them.
+const (
+	budget  = 1 << 26
+	largest = 1 << 28
+)
+
+// room refuses to list the places of more numbers than budget.
+func room(shape []int) error {
+	if n, ok := tensor.Elements(shape, 8); !ok || n > budget {
+		return fmt.Errorf("%v are too many numbers", shape)
+	}
+	return nil
+}
 
 // calc computes one operator without attributes.
 func calc(op string, in ...*array) (*array, error) {

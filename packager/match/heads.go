@@ -172,6 +172,9 @@ type readTerm struct {
 }
 
 func newReader(t *tens, h *heads, tokens int) (*reader, error) {
+	if err := room(t.shape); err != nil {
+		return nil, err
+	}
 	r := &reader{h: h, tokens: tokens}
 	for _, x := range t.terms {
 		rt := readTerm{idx: x.places(count(t.shape))}
@@ -326,6 +329,9 @@ func (r *reader) turnsBy(cols []int, by *turn) bool {
 // swapped is t with its last two dimensions exchanged.
 func swapped(t *tens) (*tens, error) {
 	n := len(t.shape)
+	if err := room(t.shape); err != nil {
+		return nil, err
+	}
 	rows, cols := t.shape[n-2], t.shape[n-1]
 	shape := append(slices.Clone(t.shape[:n-2]), cols, rows)
 	idx := make([]int64, count(shape))

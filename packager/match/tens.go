@@ -125,6 +125,9 @@ func (t *tens) broadcast(shape []int) (*tens, error) {
 	out := &tens{shape: shape, add: t.add}
 	for _, x := range t.terms {
 		if count(shape) != count(t.shape) {
+			if err := room(t.shape); err != nil {
+				return nil, err
+			}
 			own := onnxref.Ints(tensor.I64, t.shape, x.places(count(t.shape))...)
 			idx, err := expand(own, shape)
 			if err != nil {

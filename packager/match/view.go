@@ -36,6 +36,9 @@ func (w *walk) moved(n *onnx.Node, in []value) ([]value, error) {
 		}
 		rest[i+1] = a
 	}
+	if err := room(t.shape); err != nil {
+		return nil, err
+	}
 	if n.Op == "Pad" {
 		if n, rest, err = zeroPad(n, rest); err != nil {
 			return nil, err
@@ -98,6 +101,12 @@ func (w *walk) concat(n *onnx.Node, in []value) (*tens, error) {
 	shapes := make([]*array, len(in))
 	offset := int64(1)
 	for i, v := range in {
+		if v == nil {
+			return nil, w.refuse(n, "an input is left out")
+		}
+		if err := room(v.dims()); err != nil {
+			return nil, err
+		}
 		places := make([]int64, count(v.dims()))
 		for j := range places {
 			places[j] = offset

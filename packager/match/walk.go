@@ -103,6 +103,9 @@ func (w *walk) compute(n *onnx.Node) error {
 	}
 	for i, v := range out {
 		if i < len(n.Outputs) && n.Outputs[i] != "" && v != nil {
+			if size, ok := tensor.Elements(v.dims(), 8); !ok || size > largest || size == 0 && isTens(v) {
+				return w.refuse(n, "%v are no numbers, or too many", v.dims())
+			}
 			if k, ok := v.(*known); ok && k.name == "" {
 				k.name = n.Outputs[i]
 			}
@@ -117,6 +120,11 @@ func (w *walk) compute(n *onnx.Node) error {
 		}
 	}
 	return nil
+}
+
+func isTens(v value) bool {
+	_, ok := v.(*tens)
+	return ok
 }
 
 // apply is the outputs of n.
