@@ -2,12 +2,15 @@
 
 usage: random_models.py FOLDER
 
-Each goes into FOLDER/NAME, with a tokenizer, as save_pretrained writes it or as torch.save does, and
+Each goes into FOLDER/NAME, with a tokenizer, as save_pretrained writes it, as torch.save does or exported to ONNX, and
 FOLDER/NAME/expected.safetensors holds, for each of a few sequences i, i.ids, i.types, i.hidden.L, i.last,
 i.pooler and i.logits (or i.start, i.end). Prints one JSON list of {"name", "class", "task", "model_type"}.
 """
+import contextlib
 import copy
+import itertools
 import json
+import logging
 import os
 import sys
 import warnings
@@ -17,19 +20,27 @@ import transformers
 from safetensors.torch import save_file
 
 warnings.filterwarnings("ignore")
+logging.disable(logging.WARNING)
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "is", ".", "?"] + [p + c for c in LETTERS for p in ("", "##")]
+UNTYPED = ("distilbert", "mpnet", "modernbert")  # take no token types
 BASE = dict(vocab_size=len(VOCAB), hidden_size=36, num_hidden_layers=2, num_attention_heads=3, intermediate_size=50, max_position_embeddings=64)
 HEADS = {"ForSequenceClassification": 4, "ForTokenClassification": 5, "ForQuestionAnswering": 2, "ForMaskedLM": 2}  # and how many labels
 
 
 def models():
-    """Yields (name, class, configuration, how): how is safetensors, bin, legacy, half, bfloat16 or qint8."""
+    """Yields (name, class, configuration, how): how is safetensors, bin, legacy, half, bfloat16, qint8, onnx-OPSET or onnx-dynamo."""
+    opsets = itertools.cycle(["13", "14", "17", "18", "dynamo", "16"])
+
     def every(prefix, kind, base):
         for head, labels in HEADS.items():
             yield f"{kind}-{head[3:].lower()}", prefix + head, dict(base, num_labels=labels), "safetensors"
+            how = next(opsets)
+            if how == "dynamo" and kind == "modernbert":
+                how = "17"  # dynamo fails on it
+            yield f"{kind}-{head[3:].lower()}-onnx-{how}", prefix + head, dict(base, num_labels=labels), f"onnx-{how}"
         yield f"{kind}-model", prefix + "Model", base, "bin"
 
     # BERT and near kin: every head, activation, width; a head size of 26; decoders of their own.
@@ -145,6 +156,34 @@ def quantise(model):
     return state
 
 
+class Plain(torch.nn.Module):
+    """The model with inputs by their order and its answers alone."""
+
+    def __init__(self, model, names):
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, *inputs):
+        out = self.model(**dict(zip(self.names, inputs)), return_dict=True)
+        return tuple(out[k] for k in ("logits", "start_logits", "end_logits") if k in out)
+
+
+def export(model, file, how):
+    """Exports a model with a head to ONNX, by the classic exporter or by dynamo."""
+    names = ["input_ids", "attention_mask"]
+    if (getattr(model.config, "type_vocab_size", 0) or 0) > 0 and model.config.model_type not in UNTYPED:
+        names.append("token_type_ids")
+    answers = ["start_logits", "end_logits"] if "Question" in type(model).__name__ else ["logits"]
+    ids = torch.arange(5, 16)[None]
+    feed = (ids, torch.ones_like(ids), torch.zeros_like(ids))[:len(names)]
+    if how == "onnx-dynamo":
+        sizes = tuple({0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=64)} for _ in names)
+        torch.onnx.export(Plain(model, names).eval(), feed, file, input_names=names, output_names=answers, dynamic_shapes=(sizes,), dynamo=True, verbose=False)
+    else:
+        torch.onnx.export(Plain(model, names).eval(), feed, file, input_names=names, output_names=answers, opset_version=int(how[5:]), dynamo=False,
+                          dynamic_axes={n: {0: "batch", 1: "sequence"} for n in names})
+
+
 def save(model, folder, how):
     if how == "safetensors":
         return model.save_pretrained(folder)
@@ -154,6 +193,10 @@ def save(model, folder, how):
             p.data = p.data.to(dtype).float()
         return copy.deepcopy(model).to(dtype).save_pretrained(folder)
     model.config.architectures = [type(model).__name__]
+    if how.startswith("onnx-"):
+        model.config.save_pretrained(folder)
+        with contextlib.redirect_stdout(sys.stderr):
+            return export(model, folder + "/model.onnx", how)
     state = quantise(model) if how == "qint8" else model.state_dict()
     model.config.save_pretrained(folder)
     torch.save(state, folder + "/pytorch_model.bin", _use_new_zipfile_serialization=how != "legacy")
@@ -178,7 +221,7 @@ def expect(model, config, how):
     base = getattr(model, model.base_model_prefix, model)
     for i, (ids, types, typed) in enumerate(sequences(config, how)):
         feed = dict(input_ids=ids, attention_mask=torch.ones_like(ids))
-        if typed and config.model_type not in ("distilbert", "mpnet", "modernbert"):
+        if typed and config.model_type not in UNTYPED:
             feed["token_type_ids"] = types
         with torch.no_grad():
             inner, got = base(**feed, output_hidden_states=True), model(**feed)
@@ -188,10 +231,10 @@ def expect(model, config, how):
             states = states[:1] + states[1:][len(states[1:]) // config.num_hidden_layers - 1::len(states[1:]) // config.num_hidden_layers]
         if config.model_type == "modernbert" and torch.equal(states[-1], inner.last_hidden_state):
             states = states[:-1]  # newer versions give the last one after its norm
-        for layer, h in enumerate(states):
+        for layer, h in enumerate(states if not how.startswith("onnx-") else ()):
             out[f"{i}.hidden.{layer}"] = h[0]
         out[f"{i}.last"] = inner.last_hidden_state[0]
-        if getattr(inner, "pooler_output", None) is not None:
+        if getattr(inner, "pooler_output", None) is not None and not how.startswith("onnx-"):
             out[f"{i}.pooler"] = inner.pooler_output[0]
         if "start_logits" in got:
             out[f"{i}.start"], out[f"{i}.end"] = got.start_logits[0], got.end_logits[0]
