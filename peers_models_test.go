@@ -31,6 +31,7 @@ func TestPeerModels(t *testing.T) {
 	var made struct {
 		Versions string
 		Models   []peerModel
+		Failed   []string // exports that did not work
 	}
 	if err := json.Unmarshal(peer(t, "", "testdata/peers/random_models.py", dir), &made); err != nil {
 		t.Fatal(err)
@@ -50,7 +51,7 @@ func TestPeerModels(t *testing.T) {
 	for _, arch := range slices.Sorted(maps.Keys(seen)) {
 		fmt.Fprintf(&table, "\n%-12s %3d models, at most %.1e away", arch, seen[arch], most[arch])
 	}
-	t.Logf("%s%s", made.Versions, &table)
+	t.Logf("%s, not exported: %q%s", made.Versions, made.Failed, &table)
 	if len(seen) < 9 {
 		t.Errorf("%d architectures", len(seen))
 	}
