@@ -48,12 +48,21 @@ func (s *source) accept(ctx context.Context, g *graph.Model, outs []*output, rep
 			i++
 			report.Diff = max(report.Diff, d)
 			if !(d <= bound) {
-				return &Unequal{Output: o.name, Tokens: n, Diff: d, Bound: bound}
+				return s.unequal(o.name, n, d)
 			}
 		}
 		report.Lengths = append(report.Lengths, n)
 	}
 	return nil
+}
+
+// unequal is the error of an output that differs by d on n tokens.
+func (s *source) unequal(output string, n int, d float64) error {
+	e := &Unequal{Output: output, Tokens: n, Diff: d, Bound: bound}
+	if maker := s.made[output]; maker != nil {
+		e.Near = append(s.near(maker), maker.Op+" "+labelOf(maker))
+	}
+	return e
 }
 
 // outputID is the value of g that an output is, or is a column of.

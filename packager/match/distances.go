@@ -115,9 +115,9 @@ func (w *walk) distancesOf(r *readScores, at *attention) (*distances, error) {
 	d := &distances{width: at.q.a * at.q.d}
 	var place []int // by i-j+T-1: the row
 	for _, x := range r.far {
-		table := (*heads2)(x.a.score.q).key()
-		isQuery := table == (*heads2)(at.q).key()
-		if !isQuery && table != (*heads2)(at.k).key() {
+		table := x.a.score.q.key()
+		isQuery := table == at.q.key()
+		if !isQuery && table != at.k.key() {
 			return nil, fmt.Errorf("rows for distances times something other than the queries and keys")
 		}
 		at, err := w.placesOf(x, isQuery, r.heads)

@@ -29,15 +29,20 @@ func (e *Error) Error() string {
 
 // Unequal is a model that does not compute what its graph does.
 type Unequal struct {
-	Output string  // of the graph
-	Tokens int     // of the text
-	Diff   float64 // relative to max(1, largest value)
+	Output string   // of the graph
+	Near   []string // the operations that make it
+	Tokens int      // of the text
+	Diff   float64  // relative to max(1, largest value)
 	Bound  float64
 }
 
 // Error tells where and how far they differ.
 func (e *Unequal) Error() string {
-	return fmt.Sprintf("output %q: what was read differs from the graph by %.2g on a text of %d tokens, want at most %.2g", e.Output, e.Diff, e.Tokens, e.Bound)
+	text := fmt.Sprintf("output %q: what was read differs from the graph by %.2g on a text of %d tokens, want at most %.2g", e.Output, e.Diff, e.Tokens, e.Bound)
+	if len(e.Near) > 0 {
+		text += "; it is made by: " + strings.Join(e.Near, ", ")
+	}
+	return text
 }
 
 // labelOf is a node's name for people.

@@ -15,6 +15,12 @@
 // operation of packager/graph is refused with the node, what it does, and what is
 // around it.
 //
+//	view.go, arith.go, gather.go, linear.go, reduce.go, norm.go, contrib.go   operators
+//	point.go, norm.go, settle.go                functions, norms and sums, named
+//	heads.go, score.go, bias.go, distances.go, projection.go   attention
+//	weights.go, lookup.go, fill.go, widen.go    constants, read when the model is filled
+//	layers.go, names.go                         where the layers lie, and what they are called
+//
 // It must not import a kernel, a bundle or anything of the network.
 //
 // Shapes: T tokens of the text that the graph is walked with, one text at a time; H

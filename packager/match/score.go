@@ -10,8 +10,8 @@ import (
 
 // score is what goes into a softmax: queries times keys, or either times known rows.
 type score struct {
-	q, k *heads
-	rows *array      // [A][D][R] instead of the other; nil where there are both
+	q, k *heads      // k is nil where there are rows
+	rows *array      // [A][D][R] nil where there are keys
 	made *projection // of the rows; nil where it is not known
 }
 
@@ -67,19 +67,12 @@ func (w *walk) scores(s *score, n int) *atom {
 	if s.rows != nil {
 		kind, key = tableKind, digest(s.rows)
 	}
-	for _, h := range []*heads2{(*heads2)(s.q), (*heads2)(s.k)} {
-		key += h.key()
-	}
-	if heads == nil {
-		heads = s.k
-	}
+	key += s.q.key() + s.k.key()
 	return w.store.make(fmt.Sprintf("%d:%s", kind, key), atom{kind: kind, size: heads.a * w.tokens * n, cols: n, score: s})
 }
 
-// heads2 is heads with a key; scale is left out, it is a factor of the scores.
-type heads2 heads
-
-func (h *heads2) key() string {
+// key tells heads apart, but for their scale, which is a factor of the scores.
+func (h *heads) key() string {
 	if h == nil {
 		return "|none"
 	}
@@ -273,7 +266,7 @@ func (w *walk) context(n *onnx.Node, p *atom, x, y *tens) (value, error) {
 		return nil, w.refuse(n, "values of %d heads of %d for queries of %d heads of %d", v.a, v.d, at.q.a, at.q.d)
 	}
 	width := v.a * v.d
-	key := fmt.Sprintf("%d%s", p.n, (*heads2)(v).key())
+	key := fmt.Sprintf("%d%s", p.n, v.key())
 	a := w.row(key, atom{kind: attentionKind, rows: true, cols: width, attend: &at}, at.q.x, at.k.x, v.x)
 	idx := make([]int64, a.size)
 	for i := range idx {
