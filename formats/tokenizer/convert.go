@@ -61,6 +61,19 @@ func (f *files) template(pair string, types bool) (string, error) {
 	return string(t.appendJSON(nil)), nil
 }
 
+// startTemplate writes the TemplateProcessing that puts bos_token before the first text.
+func (f *files) startTemplate() (string, error) {
+	bos := f.special("bos_token")
+	id, ok := f.id(bos)
+	if !ok {
+		return "", &Error{"vocab.json", 0, fmt.Sprintf("special token %.60q is missing", bos), ErrCorrupt}
+	}
+	t := &template{specials: map[string]special{bos: {ids: []int32{int32(id)}, tokens: []string{bos}}}}
+	t.single = []part{{text: -1, special: bos}, {text: 0}}
+	t.pair = append(t.single[:2:2], part{text: 1, typeID: 1})
+	return string(t.appendJSON(nil)), nil
+}
+
 // wordPiece converts vocab.txt.
 func (f *files) wordPiece() ([]byte, error) {
 	data, err := readBounded(f.fsys, "vocab.txt")
@@ -130,6 +143,13 @@ func (f *files) byteLevelBPE() ([]byte, error) {
 	level := func(l byteLevel) string { return string(l.appendJSON(nil)) }
 	decoder := level(byteLevel{prefix: true, trim: true, regex: true})
 	pre := level(byteLevel{prefix: prefix, trim: true, regex: true})
+	if f.kind == "GPT2" && f.config.flag("add_bos_token", false) {
+		post, err := f.startTemplate()
+		if err != nil {
+			return nil, err
+		}
+		return f.sections("null", pre, post, decoder, model)
+	}
 	if f.kind == "GPT2" {
 		return f.sections("null", pre, level(byteLevel{prefix: true, regex: true}), decoder, model)
 	}
@@ -181,8 +201,8 @@ func (f *files) readIDs(data []byte) error {
 	return nil
 }
 
-// unigram converts a SentencePiece model.
-func (f *files) unigram(name string) ([]byte, error) {
+// sentencePiece converts a SentencePiece model.
+func (f *files) sentencePiece(name string) ([]byte, error) {
 	data, err := readBounded(f.fsys, name)
 	if err != nil {
 		return nil, err
@@ -191,33 +211,45 @@ func (f *files) unigram(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if sp.kind != 1 {
-		return nil, &Error{name, 0, fmt.Sprintf("unsupported model_type %d, expected 1 (unigram)", sp.kind), ErrUnsupported}
-	}
 	f.keepPieces(sp.pieces)
+	own := sp.pieces
 	unknown := sp.unknown
-	if f.kind == "XLMRoberta" { // fairseq's ids
-		if len(sp.pieces) < 3 {
+	switch f.kind { // fairseq's ids
+	case "XLMRoberta":
+		if len(own) < 3 {
 			return nil, &Error{name, 0, "under three pieces", ErrCorrupt}
 		}
 		unknown = 3
-		pieces := []spPiece{{text: "<s>"}, {text: "<pad>"}, {text: "</s>"}, {text: "<unk>"}}
-		sp.pieces = append(append(pieces, sp.pieces[3:]...), spPiece{text: "<mask>"})
-	}
-	if f.kind == "Camembert" {
+		sp.pieces = append([]spPiece{{text: "<s>"}, {text: "<pad>"}, {text: "</s>"}, {text: "<unk>"}}, own[3:]...)
+		sp.pieces = append(sp.pieces, spPiece{text: "<mask>"})
+	case "Camembert":
 		unknown = 3
-		pieces := []spPiece{{text: "<s>NOTUSED"}, {text: "<pad>"}, {text: "</s>NOTUSED"}, {text: "<unk>"}, {text: "<unk>NOTUSED", score: -100}}
-		sp.pieces = append(append(pieces, sp.pieces[1:]...), spPiece{text: "<mask>"})
+		sp.pieces = append([]spPiece{{text: "<s>NOTUSED"}, {text: "<pad>"}, {text: "</s>NOTUSED"}, {text: "<unk>"}, {text: "<unk>NOTUSED", score: -100}}, own[1:]...)
+		sp.pieces = append(sp.pieces, spPiece{text: "<mask>"})
 	}
-	f.size = len(sp.pieces)
+	var model []byte
+	switch sp.kind {
+	case 1:
+		model, err = f.unigramModel(name, sp.pieces, unknown)
+	case 2:
+		model, err = f.bpeModel(name, sp, own)
+	default:
+		return nil, &Error{name, 0, fmt.Sprintf("unsupported model_type %d, expected 1 (unigram) or 2 (BPE)", sp.kind), ErrUnsupported}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.spSections(sp, model)
+}
+
+// unigramModel writes section "model" of pieces.
+func (f *files) unigramModel(name string, pieces []spPiece, unknown uint64) ([]byte, error) {
+	f.size = len(pieces)
 	model := append([]byte(`{"type":"Unigram","unk_id":`), strconv.FormatUint(unknown, 10)...)
 	model = append(model, `,"byte_fallback":false,"vocab":[`...)
-	for i, p := range sp.pieces {
+	for i, p := range pieces {
 		f.addWord(p.text)
-		score := float64(p.score)
-		if f.kind == "Albert" && digitComma(p.text) {
-			score -= 100
-		}
+		score := f.score(p)
 		if score-score != 0 {
 			return nil, &Error{name, 0, fmt.Sprintf("score of piece %d is not finite", i), ErrCorrupt}
 		}
@@ -227,8 +259,7 @@ func (f *files) unigram(name string) ([]byte, error) {
 		model = append(appendString(append(model, '['), p.text), ',')
 		model = append(appendNumber(model, score), ']')
 	}
-	model = append(model, "]}"...)
-	return f.unigramSections(sp, model)
+	return append(model, "]}"...), nil
 }
 
 // keepPieces makes added tokens of control and user-defined pieces.
@@ -240,15 +271,22 @@ func (f *files) keepPieces(pieces []spPiece) {
 	}
 }
 
-// digitComma reports whether a piece ends in a digit and a comma, which ALBERT
-// keeps apart.
+// score returns the score of a piece. ALBERT wants no digit and comma in one.
+func (f *files) score(p spPiece) float64 {
+	if f.kind == "Albert" && digitComma(p.text) {
+		return float64(p.score) - 100
+	}
+	return float64(p.score)
+}
+
+// digitComma reports whether a piece ends in a digit and a comma.
 func digitComma(s string) bool {
 	r := []rune(s)
 	n := len(r)
 	return n >= 2 && r[n-1] == ',' && props(r[n-2])&propCategory == 9
 }
 
-func (f *files) unigramSections(sp *sentencePiece, model []byte) ([]byte, error) {
+func (f *files) spSections(sp *sentencePiece, model []byte) ([]byte, error) {
 	const spaces = `{"type":"Replace","pattern":{"Regex":" {2,}"},"content":`
 	precompiled := ""
 	if len(sp.charsmap) > 0 {

@@ -179,11 +179,11 @@ func (f *files) convert() ([]byte, error) {
 	case "Roberta", "GPT2":
 		return f.byteLevelBPE()
 	case "Albert":
-		return f.unigram("spiece.model")
+		return f.sentencePiece("spiece.model")
 	case "XLMRoberta", "Camembert":
-		return f.unigram("sentencepiece.bpe.model")
+		return f.sentencePiece("sentencepiece.bpe.model")
 	case "DebertaV2":
-		return f.unigram("spm.model")
+		return f.sentencePiece("spm.model")
 	}
 	return nil, &Error{"tokenizer_config.json", 0, fmt.Sprintf("unsupported tokenizer_class %.60q without a tokenizer.json", f.kind+"Tokenizer"), ErrUnsupported}
 }

@@ -114,7 +114,11 @@ func TestFromFilesTiny(t *testing.T) {
 		{"specials that the vocabulary lacks are added", fstest.MapFS{"vocab.txt": file("[UNK]\na\n")}, "a", "[CLS](0,0) a(0,1) [SEP](0,0)"},
 		{"a class that writes its specials down", fstest.MapFS{"spm.model": file("\x0a\x03\x0a\x01a"), "tokenizer_config.json": file(`{"bos_token":"<c>","cls_token":"<c>"}`)}, "", `vocabulary: special token "[CLS]" is missing (byte 0)`},
 		{"broken model", fstest.MapFS{"spm.model": file("\x0a\xff")}, "", "spm.model: broken protocol buffer (byte 1)"},
-		{"BPE model", fstest.MapFS{"spm.model": file("\x0a\x03\x0a\x01a\x12\x02\x18\x02")}, "", "spm.model: unsupported model_type 2, expected 1 (unigram) (byte 0)"},
+		{"word model", fstest.MapFS{"spm.model": file("\x0a\x03\x0a\x01a\x12\x02\x18\x03")}, "", "spm.model: unsupported model_type 3, expected 1 (unigram) or 2 (BPE) (byte 0)"},
+		{"BPE model: its merges are all there can be, the best pieces first", fstest.MapFS{"spm.model": file("\x0a\x07\x0a\x05[UNK]\x0a\x05\x0a\x03▁\x0a\x03\x0a\x01a\x0a\x03\x0a\x01b" +
+			"\x0a\x0b\x0a\x04▁a\x15\x00\x00\x80\xbf\x0a\x09\x0a\x02ab\x15\x00\x00\x00\xbf\x12\x0a\x18\x02\xea\x02\x05[UNK]")},
+			"abca", "[CLS](0,0) ▁(0,1) ab(0,2) [UNK](2,3) a(3,4) [SEP](0,0)"},
+		{"GPT-2 with bos", fstest.MapFS{"vocab.json": bpe, "merges.txt": merges, "config.json": file(`{"model_type":"gpt2"}`), "tokenizer_config.json": file(`{"add_bos_token":true}`)}, "ab", "<|endoftext|>(0,0) ab(0,2)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k, err := FromFiles(c.files)

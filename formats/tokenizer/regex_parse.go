@@ -443,7 +443,7 @@ func (p *regexParser) quantifiers(n *regexNode) (*regexNode, error) {
 		case !bounded && p.accept("+"):
 			r.possessive = true
 		}
-		if n.op == reAssert || n.op == reEmpty {
+		if n.op == reAssert || n.op == reEmpty || n.op == reLook {
 			return nil, errors.New("unsupported repetition of nothing")
 		}
 		if p.depth++; p.depth > maxRegexDepth {

@@ -9,10 +9,11 @@ import (
 // sentencePiece is what a SentencePiece model file (a ModelProto) says of its
 // vocabulary.
 type sentencePiece struct {
-	pieces   []spPiece
-	kind     uint64 // 1 unigram, 2 BPE
-	unknown  uint64 // id
-	charsmap []byte // empty: none
+	pieces       []spPiece
+	kind         uint64 // 1 unigram, 2 BPE
+	unknown      uint64 // id
+	unknownPiece string // "" for <unk>
+	charsmap     []byte // empty: none
 }
 
 type spPiece struct {
@@ -158,6 +159,8 @@ func (m *sentencePiece) trainer(r *protoReader) {
 			m.kind = f.value
 		case 40:
 			m.unknown = f.value
+		case 45:
+			m.unknownPiece = string(f.bytes)
 		}
 	}
 }

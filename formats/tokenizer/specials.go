@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 )
@@ -11,6 +12,7 @@ type roleToken struct {
 	addedToken
 	plain bool // only its text is given: it changes no token there is
 	named bool // a file says it, not the class
+	known bool // it is seen to be special while added_tokens.json is read
 }
 
 // specialRoles are the roles of special tokens, in the order in which they are added.
@@ -29,10 +31,11 @@ func (f *files) special(role string) string { return f.role(role).content }
 func (f *files) role(role string) roleToken {
 	list, modern := f.config["added_tokens_decoder"]
 	t := roleToken{addedToken: addedToken{content: defaultSpecial(f.kind, role)}, plain: true}
-	for _, file := range []settings{f.config, f.specials} {
+	for i, file := range []settings{f.config, f.specials} {
 		if v, ok := file[role]; ok {
 			if given, ok := readRole(v); ok {
 				t = given
+				t.known = t.plain || i == 1
 			}
 		}
 		if modern {
@@ -121,24 +124,30 @@ func defaultSpecial(kind, role string) string {
 	return names[role]
 }
 
-// extras are the special tokens without a role.
+// extras are the special tokens without a role: those of both files, one after the other.
 func (f *files) extras() []roleToken {
 	var out []roleToken
-	_, modern := f.config["added_tokens_decoder"]
+	lists := []settings{f.config, f.specials}
+	if _, modern := f.config["added_tokens_decoder"]; modern {
+		lists = lists[:1]
+	}
 	named := false
-	for _, file := range []settings{f.config, f.specials} {
-		if v, ok := file[extraRole]; ok {
-			if list, err := v.list(); err == nil {
-				named = true
-				for e := range list {
-					if t, ok := readRole(e); ok && !slices.Contains(out, t) {
-						out = append(out, t)
-					}
-				}
-			}
+	for i, file := range lists {
+		v, ok := file[extraRole]
+		if !ok {
+			continue
 		}
-		if modern {
-			break
+		list, err := v.list()
+		if err != nil {
+			continue
+		}
+		named = true
+		for e := range list {
+			t, ok := readRole(e)
+			again := t.plain && slices.ContainsFunc(out, func(u roleToken) bool { return u.plain && u.content == t.content })
+			if t.known = t.plain || i == 1; ok && !again {
+				out = append(out, t)
+			}
 		}
 	}
 	if !named && f.kind == "Camembert" {
@@ -149,18 +158,19 @@ func (f *files) extras() []roleToken {
 	return out
 }
 
-// roles returns all special tokens; of those with one text the first.
+// roles returns all special tokens. Of those with one text the first counts, but those
+// without a role are all added in turn.
 func (f *files) roles() []roleToken {
 	var all []roleToken
-	for _, role := range specialRoles() {
-		all = append(all, f.role(role))
+	has := func(t roleToken) bool {
+		return t.content == "" || slices.ContainsFunc(all, func(u roleToken) bool { return u.content == t.content })
 	}
-	seen := map[string]bool{"": true}
-	return slices.DeleteFunc(append(all, f.extras()...), func(t roleToken) bool {
-		was := seen[t.content]
-		seen[t.content] = true
-		return was
-	})
+	for _, role := range specialRoles() {
+		if t := f.role(role); !has(t) {
+			all = append(all, t)
+		}
+	}
+	return append(all, slices.DeleteFunc(f.extras(), has)...)
 }
 
 // addedTokens writes section "added_tokens", by id.
@@ -191,8 +201,9 @@ func (f *files) allAdded() ([]addedToken, error) {
 		t.special = t.special || slices.ContainsFunc(roles, func(r roleToken) bool { return r.content == t.content })
 		list.add(t)
 	}
+	there := maps.Clone(list.index)
 	for _, r := range roles {
-		if _, ok := list.index[r.content]; ok && r.plain {
+		if _, ok := there[r.content]; ok && r.plain {
 			continue
 		}
 		r.addedToken.special = true
@@ -278,14 +289,14 @@ func (f *files) given() ([]addedToken, error) {
 }
 
 func (f *files) givenWithoutFlags() []addedToken {
-	named := map[string]bool{}
+	known := map[string]bool{}
 	for _, r := range f.roles() {
-		named[r.content] = r.named
+		known[r.content] = known[r.content] || r.known
 	}
 	var list []addedToken
 	for content, v := range f.added {
 		if id, err := v.integer(1<<31 - 1); err == nil {
-			list = append(list, addedToken{content: content, id: int32(id), normalized: !named[content], special: named[content]})
+			list = append(list, addedToken{content: content, id: int32(id), normalized: !known[content], special: known[content]})
 		}
 	}
 	slices.SortFunc(list, func(a, b addedToken) int {

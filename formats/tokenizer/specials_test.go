@@ -41,6 +41,8 @@ func TestSpecialsOfFiles(t *testing.T) {
 			"0 [PAD] s, 1 [UNK] s, 2 [CLS] s, 3 [SEP] s, 4 [MASK] lns"},
 		{"additional tokens come last and once", "vocab.txt¦" + bert + `¦tokenizer_config.json¦{"additional_special_tokens":["<e>","a"]}¦special_tokens_map.json¦{"additional_special_tokens":["<f>","<e>"]}`,
 			"0 [PAD] s, 1 [UNK] s, 2 [CLS] s, 3 [SEP] s, 4 [MASK] s, 5 a s, 6 <e> s, 7 <f> s"},
+		{"additional tokens of one text change one another", "vocab.txt¦" + bert + `¦tokenizer_config.json¦{"additional_special_tokens":[{"content":"x","lstrip":true},"x"]}`,
+			"0 [PAD] s, 1 [UNK] s, 2 [CLS] s, 3 [SEP] s, 4 [MASK] s, 6 x s"},
 		{"added_tokens.json comes first, special if a file names it so", "vocab.txt¦" + bert + `¦added_tokens.json¦{"<e>":7,"x":6}¦tokenizer_config.json¦{"additional_special_tokens":["<f>","<e>"]}`,
 			"0 [PAD] s, 1 [UNK] s, 2 [CLS] s, 3 [SEP] s, 4 [MASK] s, 6 x n, 7 <e> s, 8 <f> s"},
 		{"added_tokens_decoder has the flags of what a file names", "vocab.txt¦" + bert + `¦tokenizer_config.json¦{"mask_token":"[MASK]","added_tokens_decoder":{"4":{"content":"[MASK]","lstrip":true,"special":true}}}`,
