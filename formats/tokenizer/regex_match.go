@@ -135,8 +135,9 @@ func (m *machine) run(pc, pos, end int32) (int32, bool) {
 			m.slots[i.lo] = pos
 			pc++
 		case opMoved:
-			ok = pos > m.slots[i.lo]
-			pc++
+			if pc++; pos <= m.slots[i.lo] {
+				pc = i.x
+			}
 		}
 		if !ok {
 			if pc, pos, ok = m.back(base); !ok {

@@ -318,6 +318,9 @@ func (p *regexParser) escape() (*regexNode, error) {
 		if err != nil {
 			return nil, err
 		}
+		if s.flags == setWord { // outside a class it is \w, which has more
+			s.and = nil
+		}
 		return &regexNode{op: reSet, set: s.finish()}, nil
 	case 'R':
 		p.pos++

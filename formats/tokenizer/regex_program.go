@@ -18,7 +18,7 @@ const (
 	opLook          // the program after it, up to its accept; then x
 	opAtomic        // the same
 	opMark          // slot lo takes the position
-	opMoved         // fails unless the position is past slot lo
+	opMoved         // to x unless the position is past slot lo
 )
 
 // inst is one instruction of a compiled regex.
@@ -171,7 +171,7 @@ func (re *regex) branch(at, in, out int32, lazy bool) {
 	re.prog[at].x, re.prog[at].y = in, out
 }
 
-// loop emits sub any number of times; an empty round ends in failure.
+// loop emits sub any number of times; an empty round ends it, and what follows is next.
 func (re *regex) loop(sub *regexNode, lazy bool) error {
 	split := re.emit(inst{op: opSplit})
 	lo, _ := sub.width()
@@ -183,10 +183,14 @@ func (re *regex) loop(sub *regexNode, lazy bool) error {
 	if err := re.compile(sub); err != nil {
 		return err
 	}
+	moved := int32(-1)
 	if lo == 0 {
-		re.emit(inst{op: opMoved, lo: slot})
+		moved = re.emit(inst{op: opMoved, lo: slot})
 	}
 	re.emit(inst{op: opJump, x: split})
+	if moved >= 0 {
+		re.prog[moved].x = re.here()
+	}
 	re.branch(split, split+1, re.here(), lazy)
 	return nil
 }

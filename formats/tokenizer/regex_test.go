@@ -54,6 +54,11 @@ func TestRegex(t *testing.T) {
 		{`\A.|.\z`, "abc", "[a]b[c]"},
 		{`(a|b?)*c`, "abc", "[abc]"},
 		{`(?:a?)*b`, "aab", "[aab]"},
+		{`(?:a*|b)+`, "abba", "[a]b[]b[a]"}, // an empty round ends a loop
+		{`(?:a?|b)*+c`, "bbc", "bb[c]"},
+		{`(?:a*|b)*c`, "bbc", "[bbc]"},
+		{`\p{Word}|[\p{Word}]`, "²₀_", "[²]₀[_]"},
+		{`[\p{Word}]`, "²₀_", "²₀[_]"},
 		{`(?x) a b # comment`, "ab", "[ab]"},
 		{`\x41\x{42}\u0043\t`, "ABC\t", "[ABC\t]"},
 		{`\R`, "\r\n\n", "[\r\n][\n]"},
@@ -71,7 +76,7 @@ func TestRegexRefused(t *testing.T) {
 	for src, want := range map[string]string{
 		`(`: "closing", `)`: "opening", `[a`: "class without its end", `\`: "backslash at the end", `*a`: "nothing to repeat",
 		`(a)\1`: `unsupported escape \1`, `\k<n>`: `unsupported escape \k`, `(?(1)a)`: "unsupported group", `\p{Nope}`: "unsupported property",
-		`(?<=a*)b`: "lookbehind of no bounded width", `a{2000}`: "repeated over", `[z-a]`: "empty range", `[[:nope:]]`: "unsupported class",
+		`(?<=a*)b`: "lookbehind of no bounded width", `(?=a)*`: "repetition of nothing", `a{2000}`: "repeated over", `[z-a]`: "empty range", `[[:nope:]]`: "unsupported class",
 		strings.Repeat("(", 200) + strings.Repeat(")", 200): "nested too deeply", strings.Repeat("((a|b){1000}){1000}", 3): "instructions",
 		strings.Repeat("a", maxRegex+1): "limit",
 	} {
