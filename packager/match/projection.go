@@ -1,6 +1,8 @@
 package match
 
 import (
+	"errors"
+
 	"skiff/formats/onnx"
 )
 
@@ -51,7 +53,7 @@ func (w *walk) again(table string, shape []int, k *known, cols int) *heads {
 		return nil
 	}
 	rows := w.row(table, atom{kind: tableRowsKind, rows: true, cols: cols})
-	over := &overlay{w: w, tokens: tokens, rows: n, made: map[string]value{table: whole(rows, shape)}, on: map[string]bool{table: true}}
+	over := &overlay{w: w, tokens: tokens, rows: n, made: map[string]value{table: whole(rows, shape)}, on: map[string]bool{table: true}, hand: map[string]bool{}}
 	v, err := over.value(k.name, 0)
 	t, ok := v.(*tens)
 	if err != nil || !ok || len(t.shape) < 2 {
@@ -115,6 +117,7 @@ type overlay struct {
 	tokens, rows int
 	made         map[string]value
 	on           map[string]bool // by tensor: whether the table went into it
+	hand         map[string]bool // by tensor: whether it is at hand
 }
 
 // value is a tensor as the overlay has it: as the walk does, if the table has no part in it.
@@ -124,6 +127,9 @@ func (o *overlay) value(name string, depth int) (value, error) {
 	}
 	n := o.w.source.made[name]
 	if n == nil || depth > reach || !o.behind(name, depth) {
+		if !o.w.atHand(name, depth, o.hand) {
+			return nil, errFar
+		}
 		o.w.store.tokens = o.tokens
 		v, err := o.w.value(name)
 		o.w.store.tokens = o.rows
@@ -146,6 +152,27 @@ func (o *overlay) value(name string, depth int) (value, error) {
 	}
 	o.note(n, out)
 	return o.made[name], nil
+}
+
+var errFar = errors.New("a part of the graph that was read long ago")
+
+// atHand reports whether a tensor is in memory, or made of constants.
+func (w *walk) atHand(name string, depth int, seen map[string]bool) bool {
+	if _, ok := w.consts[name]; ok || w.env[name] != nil || name == "" {
+		return true
+	}
+	if known, ok := seen[name]; ok {
+		return known
+	}
+	n := w.source.made[name]
+	yes := n != nil && depth <= reach
+	if yes {
+		for _, i := range n.Inputs {
+			yes = yes && w.atHand(i, depth+1, seen)
+		}
+	}
+	seen[name] = yes
+	return yes
 }
 
 func (o *overlay) note(n *onnx.Node, out []value) {

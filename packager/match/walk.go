@@ -114,12 +114,24 @@ func (w *walk) compute(n *onnx.Node) error {
 	}
 	for _, name := range n.Inputs {
 		if w.left[name]--; w.left[name] == 0 && name != "" {
-			if _, ok := w.consts[name]; ok || w.source.made[name] != nil {
-				delete(w.env, name)
-			}
+			w.release(name)
 		}
 	}
 	return nil
+}
+
+// keep is how many numbers a known array may have to be kept when nothing reads it
+// any more: sizes may be asked for again.
+const keep = 64
+
+// release forgets a tensor that can be computed again.
+func (w *walk) release(name string) {
+	if k, ok := w.env[name].(*known); ok && count(k.shape) <= keep {
+		return
+	}
+	if _, ok := w.consts[name]; ok || w.source.made[name] != nil {
+		delete(w.env, name)
+	}
 }
 
 func isTens(v value) bool {
