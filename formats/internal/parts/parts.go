@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,9 +70,14 @@ func (p Part) Release(data []byte) {
 	if at < first || at-first >= uintptr(len(p.Data)) {
 		return // of another file
 	}
-	page, lo := os.Getpagesize(), int(at-first)
-	release(p.Data[lo&^(page-1) : min(lo+len(data), len(p.Data))])
+	lo := int(at - first)
+	release(p.Data[lo&^(around-1) : min(lo+len(data), len(p.Data))])
 }
+
+// around is a multiple of the length of every system's pages, and of the neighbourhood
+// that is mapped when one of them is read: without it the pages just before data, which
+// were released already, would stay.
+const around = 1 << 20
 
 // Window is how much of a large file is worth looking at before it is released.
 const Window = 1 << 20
