@@ -1,6 +1,7 @@
 package match
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -47,8 +48,7 @@ func (w *walk) findBias(r *readScores) *bias {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names)
-	tables := w.coded
+	tables, content := slices.Clone(w.coded), map[*matrix]string{}
 	for _, name := range names {
 		k, err := w.constant(name, w.consts[name])
 		if err != nil || k.mat == nil {
@@ -56,6 +56,13 @@ func (w *walk) findBias(r *readScores) *bias {
 		}
 		tables = append(tables, k.mat)
 	}
+	for _, m := range tables {
+		if a, err := m.stored(); err == nil {
+			content[m] = digest(a)
+		}
+	}
+	// In an order that does not depend on names.
+	slices.SortStableFunc(tables, func(a, b *matrix) int { return cmp.Compare(content[a], content[b]) })
 	for _, table := range tables {
 		for _, m := range []*matrix{table, table.flipped()} {
 			if m.dims()[1] != r.heads {
