@@ -6,7 +6,7 @@ import "unicode/utf8"
 // search has taken many steps it remembers which (instruction, position) have
 // failed, which makes it linear in the text; and where that is not possible
 // (lookaround, loops over what may be empty, very long texts) a search ends
-// after stepsPerByte for each byte. What is left of the text then has no match.
+// when it has taken its budget of steps. What is left of the text then has no match.
 type machine struct {
 	re    *regex
 	b     []byte
@@ -20,6 +20,7 @@ type machine struct {
 
 const (
 	stepsPerByte = 4096
+	maxSlow      = 1 << 18 // bytes of a text that get so many
 	maxMemo      = 1 << 27 // bits
 )
 
@@ -48,7 +49,7 @@ func (re *regex) find(dst []match, b []byte) []match {
 	if !ok {
 		m = &machine{re: re, slots: make([]int32, re.slots)}
 	}
-	m.b, m.left = b, stepsPerByte*(int64(len(b))+16)
+	m.b, m.left = b, budget(len(b))
 	done, last := 0, -1
 	for at := 0; at <= len(b); {
 		lo, hi, ok := m.search(at)
@@ -70,6 +71,12 @@ func (re *regex) find(dst []match, b []byte) []match {
 	}
 	re.machines.Put(m)
 	return appendBetween(dst, done, len(b))
+}
+
+// budget is the steps for a text of n bytes: characters of runs, rounds of loops and
+// ways tried again. Ordinary patterns need a few a byte.
+func budget(n int) int64 {
+	return stepsPerByte*int64(min(n, maxSlow)+16) + 64*int64(max(n-maxSlow, 0))
 }
 
 // search returns the first match at or after byte at.
@@ -118,6 +125,7 @@ func (m *machine) run(pc, pos, end int32) (int32, bool) {
 			m.stack = append(m.stack, frame{kind: frameTry, pc: i.y, pos: pos})
 			pc = i.x
 		case opJump:
+			m.left--
 			pc = i.x
 		case opAssert:
 			ok = m.assert(assertion(i.lo), int(pos))
@@ -186,6 +194,7 @@ func (m *machine) repeat(i *inst, pc, pos int32) (int32, bool) {
 			low = pos
 		}
 	}
+	m.left -= int64(count)
 	switch {
 	case count < i.lo:
 		return pos, false

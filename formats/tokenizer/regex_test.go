@@ -92,6 +92,9 @@ func TestRegexTime(t *testing.T) {
 	for _, src := range []string{`(a+)+b`, `(a|aa)+$`, `(?:a*)*b`, `(?=(a+)+b)a`, `a*a*a*a*b`, `(?>(a+)+b)|c`, `\w*?\w*?x`, `(?<=(?:a|aa){50})b`} {
 		matches(t, src, strings.Repeat("a", 3000)+"!")
 	}
+	for _, src := range []string{`a++b`, `(?:aa)*+b`, `a*b`, `(?=a++b)a`, `(?<!a{255})b|a++c`} { // every start reads to the end
+		matches(t, src, strings.Repeat("a", 8000)+"!")
+	}
 }
 
 func FuzzRegex(f *testing.F) {
