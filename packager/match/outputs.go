@@ -136,9 +136,22 @@ func (w *walk) read(outs []*output, words int, h Hints) (*reading, error) {
 	if len(tokens) == 0 {
 		return nil, &Error{Msg: "no output was understood"}
 	}
-	r.task, r.answer = graph.TaskEncode, tokens[0].a
-	tokens[0].role = outHidden
+	final := deepest(tokens)
+	r.task, r.answer = graph.TaskEncode, final.a
+	final.role = outHidden
 	return r, nil
+}
+
+// deepest is the output that the most operations in a row are needed for: the hidden
+// states of the last layer, where those of all are there. Of several it is the first.
+func deepest(outs []*output) *output {
+	best := outs[0]
+	for _, o := range outs {
+		if o.a.deep > best.a.deep {
+			best = o
+		}
+	}
+	return best
 }
 
 // span is the start and end of an answer.
@@ -203,20 +216,16 @@ func (w *walk) vector(r *reading, tokens, texts []*output, h Hints) bool {
 	if len(texts) == 0 {
 		return false
 	}
-	best := texts[0]
-	for _, o := range texts {
-		if o.a.n > best.a.n {
-			best = o
-		}
-	}
+	best := deepest(texts)
 	c := chainOf(best.a)
 	if h.Task == graph.TaskEncode && len(tokens) > 0 {
 		return false
 	}
 	hidden := len(tokens) > 0
 	if hidden && c.isPooler() && h.Task != graph.TaskEmbed && h.Task != graph.TaskClassify {
-		r.task, r.answer, r.pooler = graph.TaskEncode, tokens[len(tokens)-1].a, best.a
-		best.role, tokens[len(tokens)-1].role = outPooler, outHidden
+		final := deepest(tokens)
+		r.task, r.answer, r.pooler = graph.TaskEncode, final.a, best.a
+		best.role, final.role = outPooler, outHidden
 		return true
 	}
 	best.role = outAnswer
@@ -292,13 +301,15 @@ func (c chain) isPooler() bool {
 	return c.byFirst() && c.layers == 1 && c.act == graph.Tanh && !c.norm && !c.normalized && c.last.cols == c.pool.cols
 }
 
-// role fills the roles of outputs that were left open.
+// roles fills the roles of outputs that were left open.
 func (r *reading) roles(outs []*output, last *atom) {
 	for _, o := range outs {
 		switch {
 		case o.a == nil || o.role != "" && o.role != outState:
 		case o.a == last:
 			o.role = outHidden
+		case o.a == r.answer:
+			o.role = outAnswer
 		case o.a.rows:
 			o.role = outState
 		default:
