@@ -20,7 +20,7 @@ type machine struct {
 
 const (
 	stepsPerByte = 4096
-	maxSlow      = 1 << 18 // bytes of a text that get so many
+	maxSlow      = 1 << 16 // bytes of a text that get so many
 	maxMemo      = 1 << 27 // bits
 )
 
