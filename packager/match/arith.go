@@ -15,6 +15,11 @@ const boolType = tensor.Bool
 
 // data is the outputs of a node that reads values of the model.
 func (w *walk) data(n *onnx.Node, in []value) ([]value, error) {
+	for i, v := range in {
+		if k, ok := v.(*known); ok && k.from != 0 {
+			return nil, w.refuse(n, "its input %d depends on the %s, and is no row of a table", i, k.from)
+		}
+	}
 	switch n.Op {
 	case "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Split", "Expand", "Tile", "Pad", "GatherElements", "GatherND":
 		return w.moved(n, in)

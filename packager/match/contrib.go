@@ -337,8 +337,8 @@ func (w *walk) allSeen(mask value) error {
 		return nil
 	}
 	k, ok := mask.(*known)
-	if !ok {
-		return errors.New("a mask made of values of the model")
+	if !ok || k.from != 0 {
+		return errors.New("a mask made of values of the model or of words")
 	}
 	a, err := k.array()
 	if err != nil {

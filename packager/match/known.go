@@ -18,6 +18,17 @@ const (
 	fromTypes
 )
 
+// String names the inputs.
+func (f inputs) String() string {
+	switch f {
+	case fromIDs:
+		return "token ids"
+	case fromTypes:
+		return "token types"
+	}
+	return "token ids and types"
+}
+
 // known is a tensor that the values of the model have no part in: a constant, or
 // computed of constants, shapes, the mask (all ones) and, where from says so, of token
 // ids or types, of which it then is an example.
