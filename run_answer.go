@@ -29,6 +29,8 @@ type answer struct {
 	Candidates any                `json:"candidates,omitempty"` // of one mask; a list of such for several
 	IDs        []int32            `json:"ids,omitempty"`
 	Hidden     [][]float32        `json:"last_hidden_state,omitempty"` // T rows of H
+
+	shown []string // labels of the line that is printed without --json; each has a score
 }
 
 type entity struct {
@@ -46,7 +48,8 @@ type candidate struct {
 }
 
 // classified is the best label, those that reach their thresholds, and the scores of the
-// best top, or of all where top is 0.
+// best top, or of all where top is 0. Without --json the best top labels are shown, of all
+// the best one; where there are thresholds, only those that reach theirs.
 func classified(labels []string, scores []float32, thresholds []float64, top int) answer {
 	best := task.Top(scores)
 	a := answer{Label: labels[best], Score: &scores[best], Scores: map[string]float32{}, Labels: task.Reached(labels, scores, thresholds)}
@@ -58,8 +61,14 @@ func classified(labels []string, scores []float32, thresholds []float64, top int
 	if top > 0 {
 		order = order[:min(top, len(order))]
 	}
-	for _, i := range order {
+	for n, i := range order {
 		a.Scores[labels[i]] = scores[i]
+		if n < max(top, 1) {
+			a.shown = append(a.shown, labels[i])
+		}
+	}
+	if a.Labels != nil {
+		a.shown = slices.DeleteFunc(slices.Clone(a.Labels), func(label string) bool { _, ok := a.Scores[label]; return !ok })
 	}
 	return a
 }
@@ -117,12 +126,10 @@ func (a answer) print(out io.Writer, asJSON bool) error {
 func (a answer) line() string {
 	var words []string
 	switch {
-	case a.Labels != nil:
-		for _, label := range a.Labels {
+	case a.Label != "":
+		for _, label := range a.shown {
 			words = append(words, fmt.Sprintf("%s %g", label, a.Scores[label]))
 		}
-	case a.Label != "":
-		return fmt.Sprintf("%s %g", a.Label, *a.Score)
 	case a.Answers != nil:
 		for _, one := range a.Answers {
 			words = append(words, fmt.Sprintf("%q %g", *one.Answer, *one.Score))
