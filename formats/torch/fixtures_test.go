@@ -178,7 +178,7 @@ func TestQuantised(t *testing.T) {
 			}
 			compareQuantised(t, name, q, views[name], want)
 		}
-		if quantised != 14 || len(f.Notes()) != 1 {
+		if quantised != 14 || len(f.Notes()) != 0 {
 			t.Errorf("%s: %d quantised tensors, notes %q", file, quantised, f.Notes())
 		}
 	}

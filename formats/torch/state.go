@@ -29,7 +29,7 @@ func newFile(entry string, top any) (*File, error) {
 	}
 	d = inner(d)
 	f := &File{tensors: make(map[string]*array, len(d.pairs))}
-	b := &builder{File: f, entry: entry, ways: make(map[string]int)}
+	b := &builder{File: f, entry: entry}
 	for _, p := range d.pairs {
 		if err := b.entryOf(p); err != nil {
 			return nil, err
@@ -72,8 +72,7 @@ func inner(d *dict) *dict {
 type builder struct {
 	*File
 	entry   string
-	linears []string       // packed ones
-	ways    map[string]int // quantised tensors by how they are
+	linears []string // packed ones
 	skipped int
 }
 
@@ -156,11 +155,8 @@ func (b *builder) finishLinears() error {
 	return nil
 }
 
-// finishNotes sums up what was counted.
+// finishNotes sorts the notes and counts those that were left out.
 func (b *builder) finishNotes() {
-	for how, n := range b.ways {
-		b.notes = append(b.notes, fmt.Sprintf("%d tensors are quantised: %s", n, how))
-	}
 	slices.Sort(b.notes)
 	if b.skipped > maxNotes {
 		b.notes = append(b.notes, fmt.Sprintf("%d more entries hold no tensor", b.skipped-maxNotes))
@@ -181,25 +177,20 @@ func (a *array) scalar() (float64, bool) {
 	return 0, false
 }
 
-// checkQuant counts a quantised tensor and checks its scales.
+// checkQuant checks the scales of a quantised tensor.
 func (b *builder) checkQuant(name string, a *array) error {
-	if a.quant == nil {
-		return nil
+	if a.quant == nil || a.quant.axis < 0 {
+		return nil // one scale was checked where it was read
 	}
-	how := fmt.Sprintf("%v with one scale", a.dtype)
-	if a.quant.axis >= 0 {
-		how = fmt.Sprintf("%v with a scale for each index of dimension %d", a.dtype, a.quant.axis)
-		for i, s := range a.quant.scales.floats() {
-			if !goodScale(s) {
-				return fault(b.entry, -1, "tensor %.200q: scale %d is %v", name, i, s)
-			}
-		}
-		for i, z := range a.quant.zeros.integers() {
-			if !goodZero(a.dtype, z) {
-				return fault(b.entry, -1, "tensor %.200q: zero point %d is %d", name, i, z)
-			}
+	for i, s := range a.quant.scales.floats() {
+		if !goodScale(s) {
+			return fault(b.entry, -1, "tensor %.200q: scale %d is %v", name, i, s)
 		}
 	}
-	b.ways[how]++
+	for i, z := range a.quant.zeros.integers() {
+		if !goodZero(a.dtype, z) {
+			return fault(b.entry, -1, "tensor %.200q: zero point %d is %d", name, i, z)
+		}
+	}
 	return nil
 }

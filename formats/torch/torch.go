@@ -157,8 +157,7 @@ func (f *File) Floats(name string, x []float32, visit func(at int, x []float32) 
 // back from the file when it is next looked at.
 func (f *File) Release(data []byte) { f.parts.Release(data) }
 
-// Notes says what is odd but not wrong: entries that hold no tensor, tensors
-// that are quantised.
+// Notes says what is odd but not wrong: entries that hold no tensor.
 func (f *File) Notes() []string { return f.notes }
 
 // Each calls visit with the name and the bytes of every file behind f: one, or
