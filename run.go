@@ -18,8 +18,6 @@ const runBatch = 32
 
 // runner is a model that skiff run can ask: infer.Model, or the float32 reference.
 type runner interface {
-	// forTask is the task of the model; "" where it has hidden states only.
-	forTask() string
 	// answers gives one answer per input.
 	answers(ctx context.Context, batch []input) ([]answer, error)
 	// hidden gives the token ids of an input and the rows of the last block's output.
@@ -64,9 +62,6 @@ that begin with a task's name below are for that task alone.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, r.close(context.WithoutCancel(ctx))) }()
-			if err := f.ask.suits(r.forTask()); err != nil {
-				return err
-			}
 			return answerAll(ctx, r, newInputs(args[1:], cmd.InOrStdin(), f.json), cmd.OutOrStdout(), f)
 		},
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -73,11 +74,12 @@ func (a *asking) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// suits refuses flags that are for another task than the model's.
+// suits refuses flags that are for another task than the model's; name is "" for a model
+// that has hidden states only.
 func (a *asking) suits(name string) error {
 	for _, flag := range a.given {
 		if tasks := flagTasks()[flag]; !slices.Contains(tasks, name) {
-			return usageError{fmt.Errorf("--%s is for the task %s, and this model is for %s", flag, strings.Join(tasks, ", "), name)}
+			return usageError{fmt.Errorf("--%s is for the task %s, and this model is for %s", flag, strings.Join(tasks, ", "), cmp.Or(name, "hidden states alone"))}
 		}
 	}
 	return nil

@@ -95,7 +95,7 @@ func TestRunFlags(t *testing.T) {
 		stdin, flags, other string
 		check               func(a askedAnswer) bool
 	}{
-		"bert-sequence-classification": {"The function returns a list.\n", "--top-k 2 --threshold 0", "--doc-stride 3", func(a askedAnswer) bool {
+		"bert-sequence-classification": {"The function returns a list.\n", "--top-k 2 --threshold 0", "--prompt query", func(a askedAnswer) bool {
 			return len(a.Scores) == 2 && len(a.Labels) == 3 && slices.Contains(a.Labels, a.Label)
 		}},
 		"bert-token-classification": {"The definition of a list\n", "--aggregation none", "--threshold 0.5", func(a askedAnswer) bool {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,12 +20,13 @@ type modelRunner struct {
 func newModelRunner(ctx context.Context, m *infer.Model, ask asking) (runner, error) {
 	p, err := m.Prompted(ask.prompt)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("--prompt: %w", err), m.Close(context.WithoutCancel(ctx)))
+		err = fmt.Errorf("--prompt: %w", err)
+	}
+	if err = cmp.Or(ask.suits(m.Manifest().Task), err); err != nil {
+		return nil, errors.Join(err, m.Close(context.WithoutCancel(ctx)))
 	}
 	return modelRunner{m, ask, p}, nil
 }
-
-func (r modelRunner) forTask() string { return r.Manifest().Task }
 
 func (r modelRunner) close(ctx context.Context) error { return r.Close(ctx) }
 

@@ -34,21 +34,23 @@ func newReference(m *graph.Model, ask asking) (*reference, error) {
 		return nil, fmt.Errorf("canonical tokenizer: %w", err)
 	}
 	r := &reference{model: m, ref: m.Reference(), tok: tok, ask: ask, prompt: m.Prefix}
+	if m.Task != graph.TaskEncode {
+		if r.task, err = packager.TaskOf(m, tok); err != nil {
+			return nil, err
+		}
+	}
+	if err := ask.suits(r.task.Name); err != nil {
+		return nil, err
+	}
 	if text, ok := m.Prompts[ask.prompt]; ok {
 		r.prompt = text
 	} else if ask.prompt != "" {
 		return nil, fmt.Errorf("--prompt: %w", infer.NoPrompt(ask.prompt, slices.Sorted(maps.Keys(m.Prompts))))
 	}
-	if m.Task == graph.TaskEncode {
-		return r, nil
-	}
-	r.task, err = packager.TaskOf(m, tok)
-	return r, err
+	return r, nil
 }
 
 func (r *reference) close(context.Context) error { return nil }
-
-func (r *reference) forTask() string { return r.task.Name }
 
 // encode is an input as the model takes it.
 func (r *reference) encode(in input) (tokenizer.Encoding, error) {
