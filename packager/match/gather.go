@@ -220,8 +220,8 @@ func (w *walk) dequantised(n *onnx.Node, in []value) (value, error) {
 	}
 	switch x := in[0].(type) {
 	case *tens:
-		a := x.plain()
-		if a == nil || a.kind != lookupKind || !a.table.table.integer() || a.table.table.codes != nil || len(c.scale) > 1 && c.axis != 1 {
+		a := x.codeRows()
+		if a == nil || len(c.scale) > 1 && c.axis != 1 {
 			return nil, w.refuse(n, "activations with fixed scales (static quantisation) are not read; quantise dynamically, or give the float file")
 		}
 		return whole(w.lookup(a.table.scaled(c)), x.shape), nil
@@ -234,6 +234,16 @@ func (w *walk) dequantised(n *onnx.Node, in []value) (value, error) {
 		return w.dequantisedRows(n, x, c, scale, zero)
 	}
 	return nil, w.refuse(n, "no input")
+}
+
+// codeRows is the lookup that t is, where it gives codes that nothing has scaled yet;
+// nil where it does not.
+func (t *tens) codeRows() *atom {
+	a := t.plain()
+	if a == nil || a.kind != lookupKind || !a.table.table.integer() || a.table.table.codes != nil {
+		return nil
+	}
+	return a
 }
 
 // dequantisedRows is dequantised for what was computed already.

@@ -114,7 +114,8 @@ func (w *walk) gemm(n *onnx.Node, in []value) (value, error) {
 // scalarOf is one known number.
 func scalarOf(v float32) *known { return &known{shape: []int{}, arr: onnxref.Scalar(v)} }
 
-// integerProduct is MatMulInteger: of values that are not quantised here, times codes.
+// integerProduct is MatMulInteger: of values that are not quantised here, or of rows of
+// a table of codes, times codes.
 func (w *walk) integerProduct(n *onnx.Node, in []value) (value, error) {
 	zero := make([]*known, 2)
 	for i := range zero {
@@ -126,7 +127,8 @@ func (w *walk) integerProduct(n *onnx.Node, in []value) (value, error) {
 			zero[i] = k
 		}
 	}
-	if err := w.noZero(zero[0]); err != nil {
+	left, err := w.centred(n, in[0], zero[0])
+	if err != nil {
 		return nil, w.refuse(n, "of its first input: %v", err)
 	}
 	b, ok := in[1].(*known)
@@ -134,7 +136,7 @@ func (w *walk) integerProduct(n *onnx.Node, in []value) (value, error) {
 		if err := w.noZero(zero[1]); err != nil {
 			return nil, w.refuse(n, "of its second input: %v", err)
 		}
-		return w.matMul(n, in[0], in[1])
+		return w.matMul(n, left, in[1])
 	}
 	m, err := b.asMatrix()
 	if err != nil || m == nil || !m.integer() {
@@ -154,9 +156,9 @@ func (w *walk) integerProduct(n *onnx.Node, in []value) (value, error) {
 			coded.codes.zero = append(coded.codes.zero, number(z, i))
 		}
 	}
-	x, ok := in[0].(*tens)
+	x, ok := left.(*tens)
 	if !ok {
-		return w.knownTimes(in[0].(*known), &coded)
+		return w.knownTimes(left.(*known), &coded)
 	}
 	return w.layer(n, x, &weights{m: &coded, integer: true})
 }
@@ -176,6 +178,23 @@ func (w *walk) knownTimes(k *known, m *matrix) (value, error) {
 		return nil, err
 	}
 	return &known{shape: z.Shape, arr: z, from: k.from}, nil
+}
+
+// centred is v minus its zero point, which is not 0 only for rows of a table of codes.
+// Their scale is in what the product is multiplied with.
+func (w *walk) centred(n *onnx.Node, v value, zero *known) (value, error) {
+	t, ok := v.(*tens)
+	if !ok || zero == nil || t.codeRows() == nil {
+		return v, w.noZero(zero)
+	}
+	c, err := codesOf(n, scalarOf(1), zero, t.shape)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.zero) != 1 {
+		return nil, errors.New("several zero points")
+	}
+	return whole(w.lookup(t.codeRows().table.scaled(c)), t.shape), nil
 }
 
 // noZero refuses a zero point that is not 0.

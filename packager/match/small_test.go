@@ -26,6 +26,7 @@ var small = map[string]struct {
 	"roberta-answer":      {graph.TaskAnswer, "none", "start end"},
 	"mpnet-hidden":        {graph.TaskEncode, "none", "hidden"},
 	"mpnet-int8":          {graph.TaskEncode, "none", "hidden"},
+	"mobilebert-int8":     {graph.TaskEncode, "none", "hidden"},
 	"bert-fused":          {graph.TaskEncode, "none", "hidden"},
 	"bert-fused-int8":     {graph.TaskEncode, "none", "hidden"},
 }

@@ -159,6 +159,12 @@ def main():
     for name in ("mpnet-int8", "bert-fused", "bert-fused-int8"):
         small(os.path.join(HERE, name + ".onnx"))
     os.remove(bert)
+    # A layer right behind the table of words, whose codes it multiplies.
+    exported("mobilebert-int8", T.MobileBertModel(config(
+        T.MobileBertConfig, embedding_size=8, trigram_input=False, intra_bottleneck_size=8, num_feedforward_networks=2)), first, 14)
+    mobile = os.path.join(HERE, "mobilebert-int8.onnx")
+    quantize_dynamic(mobile, mobile, weight_type=QuantType.QUInt8)
+    small(mobile)
     with open(os.path.join(HERE, "golden.json"), "w") as f:
         json.dump({k: [dict(ids=c["ids"], outputs=[[float(f"{x:.8g}") for x in o] for o in c["outputs"]]) for c in v] for k, v in sorted(g.items())}, f)
         f.write("\n")
