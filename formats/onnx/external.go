@@ -123,7 +123,7 @@ func (r *reader) file(at int, name string) ([]byte, error) {
 	p, err := r.open(name)
 	switch bad := (*parts.Error)(nil); {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault(at, "", "external data in %q, which is not in the model's folder; get it from where the model is from, put both into one folder and give the .onnx file there", name)
+		return nil, fault(at, "", "external data in %q, which is not in the model's folder; download it and put it there, or for a model of a hub download all its files and give their folder", name)
 	case errors.Is(err, errOutside):
 		return nil, fault(at, "", "external data in %q: %v", name, err)
 	case errors.As(err, &bad):

@@ -47,7 +47,7 @@ func hostileCauses() map[string]string {
 		"unknown-domain": "unknown domain", "opset-future": "opset 9999", "missing-input": "which nothing makes", "duplicate-output": "which is there already",
 		"raw-size": "10 bytes of data do not hold shape [2 2] of F32", "dims-negative": "a dimension of -", "dims-overflow": "that no memory holds",
 		"dims-huge": "do not hold shape", "dtype-unknown": "unknown type 99", "external-escape": "outside of the model's folder",
-		"external-absolute": "no path within the model's folder", "external-offset": "at offset", "external-length": "bytes of external data", "external-missing": "not in the folder",
+		"external-absolute": "no path within the model's folder", "external-offset": "at offset", "external-length": "bytes of external data", "external-missing": "not in the model's folder",
 		"reshape-bomb": "makes a ",
 	}
 }

@@ -285,7 +285,7 @@ func TestExternal(t *testing.T) {
 		{"negative length", beside("w", "w.bin", entryOf("length", "-1")), `the length "-1"`},
 		{"no number", beside("w", "w.bin", entryOf("length", "0x8")), `the length "0x8"`},
 		{"unknown key", beside("w", "w.bin", entryOf("codec", "zip")), `unknown key "codec"`},
-		{"missing", beside("w", "no.bin"), `"no.bin", which is not in the model's folder; get it from where the model is from, put both into one folder and give the .onnx file there`},
+		{"missing", beside("w", "no.bin"), `"no.bin", which is not in the model's folder; download it and put it there, or for a model of a hub download all its files and give their folder`},
 		{"a folder", beside("w", "sub"), "not a regular file"},
 		{"the folder", beside("w", "."), "outside of the model's folder"},
 		{"up", beside("w", "../w.bin"), "outside of the model's folder"},
