@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,6 +92,7 @@ func TestServeClassify(t *testing.T) {
 			Index  int
 			Label  string
 			Score  float64
+			Labels []string
 			Scores map[string]float64
 		}
 	}
@@ -105,6 +107,18 @@ func TestServeClassify(t *testing.T) {
 		for label, want := range golden.Cases[i].Scores {
 			if !near(d.Scores[label], want) {
 				t.Errorf("case %d %s: %g, want %g", i, label, d.Scores[label], want)
+			}
+		}
+		if d.Labels != nil {
+			t.Errorf("answer %d: labels %v without a threshold", i, d.Labels)
+		}
+	}
+	first := answer.Data[0].Scores
+	for _, threshold := range first {
+		ask(t, m, "/v1/classify", map[string]any{"input": golden.Texts[:1], "threshold": threshold}, &answer)
+		for label, score := range first {
+			if slices.Contains(answer.Data[0].Labels, label) != (score >= threshold) {
+				t.Errorf("threshold %g: labels %v of %v", threshold, answer.Data[0].Labels, first)
 			}
 		}
 	}

@@ -163,6 +163,21 @@ func checkKept(t *testing.T, r *compile.Result, wordOffset bool) {
 	}
 }
 
+// Of a table that is cut at both ends, the rows that are left keep their zero points.
+func TestKeptCodesOfCutTable(t *testing.T) {
+	b := newBuilder()
+	places := b.keptTable("embed.position", b.MaxPositions+9, true, true)
+	x := b.Embed(graph.Lookup{Table: b.table("embed.word", b.Vocab, b.Hidden), By: graph.ByID}, graph.Lookup{Table: places, By: graph.ByPosition, Offset: 4})
+	x = b.Norm(x, 0, b.weights(graph.LayerNorm, "embed.norm", b.Hidden))
+	b.States, b.Last = []graph.ID{x}, x
+	b.Answer = b.Pool(x, graph.PoolMax)
+	f := newFixture(t, b.Model, b.samples(5, 24, 2, 7))
+	f.compare(t)
+	if f.least < 0.9995 {
+		t.Errorf("cosine %.5f at least", f.least)
+	}
+}
+
 // A zero point so far from its codes that sums would leave int32 is refused.
 func TestFarZeroPoints(t *testing.T) {
 	for zero, want := range map[int32]string{60000: "unsupported: zero point 60000 of far", 50000: ""} {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -248,6 +249,23 @@ func TestBestOfManyWindows(t *testing.T) {
 	}
 	if _, ok := (Reader{}).Best("x", []Window{{Tokens: []Token{special}, Start: []float32{1}, End: []float32{1}}}); ok {
 		t.Error("a span of special tokens alone")
+	}
+}
+
+// TestReached: a score that is the threshold reaches it; one threshold is for all labels.
+func TestReached(t *testing.T) {
+	labels, scores := []string{"a", "b", "c"}, []float32{0.1, 0.5, 0.25}
+	for _, c := range []struct {
+		thresholds []float64
+		want       []string
+	}{
+		{nil, nil}, {[]float64{0.5}, []string{"b"}}, {[]float64{0.1}, labels}, {[]float64{1}, []string{}},
+		{[]float64{0.2, 0.5, 0.3}, []string{"b"}}, {[]float64{0.1, 0.6, 0.25}, []string{"a", "c"}},
+	} {
+		got := Reached(labels, scores, c.thresholds)
+		if !slices.Equal(got, c.want) || (got == nil) != (c.want == nil) {
+			t.Errorf("thresholds %v: %v, want %v", c.thresholds, got, c.want)
+		}
 	}
 }
 
