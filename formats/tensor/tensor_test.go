@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -86,5 +87,36 @@ func TestElements(t *testing.T) {
 		if n, ok := Elements(c.shape, 4); n != c.n || ok != c.ok {
 			t.Errorf("Elements(%v, 4) = %d, %v", c.shape, n, ok)
 		}
+	}
+}
+
+// TestPieces: every element once and in order, the last piece shorter; an error of either
+// function ends it.
+func TestPieces(t *testing.T) {
+	v := View{"a", F16, []int{7}, []byte{0, 0x3c, 0, 0x40, 0, 0x42, 0, 0x44, 0, 0x45, 0, 0x46, 0, 0x47}}
+	fill := func(at int, x []float32) error { return v.Part(at, at+len(x)).Fill(x) }
+	for n := 1; n < 9; n++ {
+		var got []float32
+		err := Pieces(7, make([]float32, n), fill, func(at int, x []float32) error {
+			if at != len(got) || len(x) != min(n, 7-at) {
+				t.Errorf("%d at a time: %d at %d", n, len(x), at)
+			}
+			got = append(got, x...)
+			return nil
+		})
+		if diff := cmp.Diff([]float32{1, 2, 3, 4, 5, 6, 7}, got); diff != "" || err != nil {
+			t.Errorf("%d at a time: %v %s", n, err, diff)
+		}
+	}
+	stop, calls := errors.New("stop"), 0
+	count := func(int, []float32) error { calls++; return stop }
+	if err := Pieces(7, make([]float32, 2), fill, count); err != stop || calls != 1 {
+		t.Errorf("visit: %v after %d calls", err, calls)
+	}
+	if err := Pieces(7, make([]float32, 2), count, fill); err != stop || calls != 2 {
+		t.Errorf("fill: %v after %d calls", err, calls)
+	}
+	if err := (View{"w", I64, []int{1}, make([]byte, 8)}).Fill(make([]float32, 1)); err == nil || !strings.Contains(err.Error(), `"w": I64`) {
+		t.Errorf("got %v", err)
 	}
 }

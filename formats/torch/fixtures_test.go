@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,8 +65,29 @@ func viewsOf(t *testing.T, f *File) map[string]tensor.View {
 			t.Fatalf("tensor %s: %v, %d bytes for %v of %v", name, ok, len(v.Data), v.Shape, v.DType)
 		}
 		views[name] = v
+		comparePieces(t, f, v, 13, 3001)
 	}
 	return views
+}
+
+// comparePieces holds what Floats gives, in pieces of these lengths, to the bits of v, the
+// whole tensor.
+func comparePieces(t *testing.T, f *File, v tensor.View, lengths ...int) {
+	t.Helper()
+	want, err := v.Float32s()
+	for _, n := range lengths {
+		got := []float32{}
+		bad := f.Floats(v.Name, make([]float32, n), func(at int, x []float32) error {
+			if at != len(got) || len(x) > n {
+				t.Fatalf("tensor %s: %d elements at %d, after %d", v.Name, len(x), at, len(got))
+			}
+			got = append(got, x...)
+			return nil
+		})
+		if (err == nil) != (bad == nil) && v.Len() > 0 || !slices.EqualFunc(got, want, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
+			t.Errorf("tensor %s in pieces of %d: other numbers, or %v", v.Name, n, bad)
+		}
+	}
 }
 
 // TestFixtures compares every .bin with the safetensors file beside it, bit for bit.

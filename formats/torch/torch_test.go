@@ -42,6 +42,7 @@ func TestViewsOfStorages(t *testing.T) {
 		{"rows apart", view(bytes16, 1, nums(2, 3), nums(8, 1)), tensor.U8, []int{2, 3}, "1239ab"},
 		{"transposed", view(bytes16, 0, nums(4, 4), nums(1, 4)), tensor.U8, []int{4, 4}, "048c159d26ae37bf"},
 		{"transposed halves", view(stored("HalfStorage", "0", 8), 0, nums(2, 4), nums(1, 2)), tensor.F16, []int{2, 4}, "0145" + "89cd" + "2367" + "abef"},
+		{"three of halves", view(stored("HalfStorage", "0", 8), 0, nums(2, 2, 2), nums(1, 4, 2)), tensor.F16, []int{2, 2, 2}, "0145" + "89cd" + "2367" + "abef"},
 		{"three", view(bytes16, 0, nums(2, 2, 2), nums(1, 8, 4)), tensor.U8, []int{2, 2, 2}, "048c159d"},
 		{"expanded", view(bytes16, 2, nums(2, 3), nums(0, 1)), tensor.U8, []int{2, 3}, "234234"},
 		{"one row", view(bytes16, 4, nums(1, 3), nums(99, 1)), tensor.U8, []int{1, 3}, "456"},
@@ -65,6 +66,7 @@ func TestViewsOfStorages(t *testing.T) {
 		if diff := cmp.Diff(tensor.View{Name: "x", DType: c.dtype, Shape: c.shape, Data: []byte(c.data)}, v); diff != "" {
 			t.Errorf("%s: %s", c.what, diff)
 		}
+		comparePieces(t, f, v, 1, 2, 3, 5, 99)
 	}
 }
 
