@@ -198,6 +198,23 @@ func TestSubgraphs(t *testing.T) {
 	}
 }
 
+// TestNestedCaptures: what a graph two levels down reads, the outer node waits for too.
+func TestNestedCaptures(t *testing.T) {
+	deep := msg(6, node("deep", "Neg", "late", "d"), output("d"))
+	inner := msg(6, node("inner", "If", "c", "i", attr("then_branch", AttrGraph, deep)), output("i"))
+	m := parse(t, model(node("if", "If", "c", "y", attr("then_branch", AttrGraph, inner)), node("late", "Neg", "c", "late"), input("c"), output("y")))
+	if got := names(m.Graph); got != "late:Neg(c)=late if:If(c)=y" {
+		t.Errorf("got %s", got)
+	}
+	outer := m.Graph.Nodes[1]
+	if diff := cmp.Diff([]string{"c", "late"}, outer.Captures); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"late"}, outer.Attrs["then_branch"].G.Nodes[0].Captures); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestRepeatedConstants: a graph within may have a constant again that is around it,
 // if it is the same.
 func TestRepeatedConstants(t *testing.T) {
@@ -210,8 +227,11 @@ func TestRepeatedConstants(t *testing.T) {
 	if diff := cmp.Diff([]string{"w"}, n.Captures); diff != "" || len(n.Attrs["then_branch"].G.Consts) != 0 {
 		t.Error(diff)
 	}
-	if _, err := Parse(outer(2), nil); err == nil || !strings.Contains(err.Error(), `the constant "w" is there already`) {
-		t.Error(err)
+	other := model(node("if", "If", "c", "y", attr("then_branch", AttrGraph, inner)), constOf("w", 1, []int64{1}, f32(4, 1)), input("c"), output("y"))
+	for what, data := range map[string][]byte{"another value": outer(2), "another shape": other} {
+		if _, err := Parse(data, nil); err == nil || !strings.Contains(err.Error(), `the constant "w" is there already`) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 

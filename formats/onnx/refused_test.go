@@ -1,7 +1,9 @@
 package onnx
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -133,6 +135,7 @@ func refusedAttributes() []refusal {
 		{"no name", with(attr("", AttrInt, num(3, 1))), "without a name"},
 		{"two values", with(attr("a", AttrInt, num(3, 1), f32(2, 1))), "values of two types"},
 		{"other type", with(attr("a", AttrInt, f32(2, 1))), "declared of the type 2, but the value is of the type 1"},
+		{"another type", with(attr("a", AttrFloat, num(3, 1))), "declared of the type 1, but the value is of the type 2"},
 		{"no type", with(attr("a", 0)), "neither a type nor a value"},
 		{"unknown type", with(attr("a", 77)), "unknown type 77"},
 		{"no tensor", with(attr("a", AttrTensor)), "no value"},
@@ -150,15 +153,68 @@ func refusedAttributes() []refusal {
 		{"no such attribute", call(fn(), attr("k", AttrInt, num(3, 1))), `has no attribute "k"`},
 		{"not declared", call(fn(nodeOf(7, "m", "Neg", "a", "z", ref))), `has no attribute "axis"`},
 		{"of another type", call(fn(str(6, "axis"), nodeOf(7, "m", "Neg", "a", "z", ref)), attr("axis", AttrFloat, f32(2, 1))), `"axis" of the type 1`},
+		{"of a later type", call(fn(str(6, "axis"), nodeOf(7, "m", "Neg", "a", "z", ref)), attr("axis", AttrString, str(4, "s"))), `"axis" of the type 3`},
 		{"makes no output", call(fn()), `the graph's output "y" is made by nothing`},
 		{"unknown operator", call(fn(nodeOf(7, "m", "Frobnicate", "a", "z"))), `node "n/m" (Frobnicate): unknown operator`},
 		{"opset of a function", call(fn(msg(9, str(1, "ai.onnx"), num(2, 5)))), "opset 17 and opset 5"},
 	}
 }
 
+// refusedSizes are more than any model has, by one; what is one less is read.
+func refusedSizes() []refusal {
+	nested := func(levels int) []byte {
+		g := cat(node("in", "Neg", "x", "r0"), output("r0"))
+		for i := range levels {
+			out := fmt.Sprintf("r%d", i+1)
+			g = cat(node("if", "If", "x", out, attr("g", AttrGraph, msg(6, g))), output(out))
+		}
+		return model(g, input("x"))
+	}
+	chain := func(calls int) []byte {
+		fns := importF()
+		for i := range calls {
+			inner := nodeOf(7, "", fmt.Sprintf("F%d", i+1), "a", "z", str(7, "f"))
+			if i == calls-1 {
+				inner = nodeOf(7, "", "Neg", "a", "z")
+			}
+			fns = cat(fns, functionOf(fmt.Sprintf("F%d", i), []string{"a"}, []string{"z"}, inner))
+		}
+		return modelOf(17, fns, node("n", "F0", "x", "y", str(7, "f")), input("x"), output("y"))
+	}
+	nodes := func(n int) []byte { return model(bytes.Repeat(node("", "Neg", "x", ""), n), input("x"), output("x")) }
+	pairs := func(n int) []byte { // two tensors a node
+		one := msg(5, num(2, 1), f32(4, 1))
+		return model(bytes.Repeat(node("", "Neg", "x", "", attr("s", AttrTensor, one), attr("t", AttrTensor, one)), n), input("x"), output("x"))
+	}
+	outputs := func(n int) []byte { return model(input("x"), bytes.Repeat(output("x"), n)) }
+	edges := func(n int) []byte {
+		return model(node("", "Sum", "", "", bytes.Repeat(str(1, "x"), n)), input("x"), output("x"))
+	}
+	return []refusal{
+		{"", nested(maxDepth), ""}, {"depth", nested(maxDepth + 1), "graphs nest deeper than 16"},
+		{"", chain(maxCalls), ""}, {"calls", chain(maxCalls + 1), "functions call functions deeper than 64"},
+		{"", nodes(maxNodes), ""}, {"nodes", nodes(maxNodes + 1), "more than 100000 nodes"},
+		{"", pairs(maxTensors / 2), ""}, {"tensors", pairs(maxTensors/2 + 1), "more than 100000 tensors"},
+		{"", outputs(maxValues - 1), ""}, {"values", outputs(maxValues), "more than 100000 inputs and outputs"},
+		{"edges", edges(maxEdges + 1), "more than 2000000 inputs, outputs and attributes of nodes"},
+	}
+}
+
 func refusals() []refusal {
 	all := append(refusedFiles(), refusedTensors()...)
 	return append(append(all, refusedGraphs()...), refusedAttributes()...)
+}
+
+// TestLimits: the bounds on what a file may say are where limits.go has them.
+func TestLimits(t *testing.T) {
+	for i, c := range refusedSizes() {
+		_, err := Parse(c.data, nil)
+		if c.want == "" && err != nil {
+			t.Errorf("case %d: %v", i, err)
+		} else if c.want != "" && (!errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
+	}
 }
 
 func TestRefused(t *testing.T) {
