@@ -17,10 +17,6 @@ func fillRows(m *matrix) ([]float32, *rowCodes, error) {
 		}
 		return out, nil, finite(m.name, out)
 	}
-	a, err := m.stored()
-	if err != nil {
-		return nil, nil, err
-	}
 	c := m.codes
 	if c == nil {
 		c = &codes{scale: []float64{1}}
@@ -29,14 +25,8 @@ func fillRows(m *matrix) ([]float32, *rowCodes, error) {
 	if unsigned(m) {
 		shift = 128
 	}
-	r := &rowCodes{codes: make([]int8, a.Len())}
-	for i, v := range a.I {
-		r.codes[i] = int8(v - shift)
-	}
-	scaled := c.apply(a, m.cols).F
-	if m.flip {
-		r.codes, scaled = turned(r.codes, m.rows, m.cols), turned(scaled, m.rows, m.cols)
-	}
+	kept, scaled := fillCodes(m, c, shift)
+	r := &rowCodes{codes: kept}
 	byRow := c.axis == 0 && !m.flip || c.axis == 1 && m.flip
 	if (len(c.scale) > 1 || len(c.zero) > 1) && !byRow {
 		return scaled, nil, finite(m.name, scaled) // by column: no codes that the quantiser could keep
@@ -47,6 +37,30 @@ func fillRows(m *matrix) ([]float32, *rowCodes, error) {
 		r.zero = append(r.zero, int32(int64(c.at(c.zero, i))-shift))
 	}
 	return scaled, r, finite(m.name, scaled)
+}
+
+// fillCodes reads the codes of a matrix as it is seen, less shift, and what they stand
+// for. It never has them in a wider type, and releases what it read of the file.
+func fillCodes(m *matrix, c *codes, shift int64) ([]int8, []float32) {
+	kept, scaled := make([]int8, m.rows*m.cols), make([]float32, m.rows*m.cols)
+	for row := range m.rows {
+		for col := range m.cols {
+			at, line := row*m.cols+col, row
+			v := m.code(at)
+			if c.axis == 1 {
+				line = col
+			}
+			if m.flip {
+				at = col*m.rows + row
+			}
+			kept[at] = int8(v - shift)
+			scaled[at] = float32((float64(v) - c.at(c.zero, line)) * c.at(c.scale, line))
+		}
+	}
+	if m.release != nil {
+		m.release(m.view.Data)
+	}
+	return kept, scaled
 }
 
 // stripe is how many rows are read at a time.

@@ -224,12 +224,11 @@ func (w *walk) dequantised(n *onnx.Node, in []value) (value, error) {
 		if a == nil || len(c.scale) > 1 && c.axis != 1 {
 			return nil, w.refuse(n, "activations with fixed scales (static quantisation) are not read; quantise dynamically, or give the float file")
 		}
-		return whole(w.lookup(a.table.scaled(c)), x.shape), nil
+		return w.decoded(x, c)
 	case *known:
 		if x.mat != nil && x.arr == nil && !x.mat.flip {
-			m := *x.mat
-			m.codes = c
-			return &known{shape: x.shape, mat: &m}, nil
+			m, err := x.mat.coded(c)
+			return &known{shape: x.shape, mat: m}, err
 		}
 		return w.dequantisedRows(n, x, c, scale, zero)
 	}
@@ -246,6 +245,15 @@ func (t *tens) codeRows() *atom {
 	return a
 }
 
+// decoded is t, which gives rows of codes, with what they stand for.
+func (w *walk) decoded(t *tens, c *codes) (value, error) {
+	l, err := t.codeRows().table.scaled(c)
+	if err != nil {
+		return nil, err
+	}
+	return whole(w.lookup(l), t.shape), nil
+}
+
 // dequantisedRows is dequantised for what was computed already.
 func (w *walk) dequantisedRows(n *onnx.Node, x *known, c *codes, scale, zero *known) (value, error) {
 	v, err := w.fold(n, append([]*known{x, scale}, present(zero)...))
@@ -254,14 +262,18 @@ func (w *walk) dequantisedRows(n *onnx.Node, x *known, c *codes, scale, zero *kn
 	}
 	k := v[0].(*known)
 	if x.of != nil && len(c.scale) == 1 {
-		m := *x.of
-		m.codes = c
-		w.coded = append(w.coded, &m)
+		m, err := x.of.coded(c)
+		if err != nil {
+			return nil, err
+		}
+		w.coded = append(w.coded, m)
 	}
 	if x.rows != nil && len(c.scale) == 1 {
-		m := *x.rows.table
-		m.codes = c
-		k.rows = &rows{table: &m, index: x.rows.index}
+		m, err := x.rows.table.coded(c)
+		if err != nil {
+			return nil, err
+		}
+		k.rows = &rows{table: m, index: x.rows.index}
 	}
 	return k, nil
 }

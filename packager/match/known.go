@@ -99,12 +99,39 @@ func (m *matrix) integer() bool {
 	return false
 }
 
+// code is a number of a matrix of codes, as it is stored.
+func (m *matrix) code(i int) int64 {
+	switch {
+	case m.arr != nil:
+		return m.arr.I[i]
+	case m.view.DType == tensor.I8:
+		return int64(int8(m.view.Data[i]))
+	}
+	return int64(m.view.Data[i])
+}
+
 // key tells matrices apart.
 func (m *matrix) key() string {
 	if m.codes == nil {
 		return fmt.Sprintf("%s/%v", m.name, m.flip)
 	}
 	return fmt.Sprintf("%s/%v/%v/%v/%d", m.name, m.flip, m.codes.scale, m.codes.zero, m.codes.axis)
+}
+
+// coded is m, of integers, with what they stand for.
+func (m *matrix) coded(c *codes) (*matrix, error) {
+	lines := m.rows
+	if c.axis == 1 {
+		lines = m.cols
+	}
+	for _, n := range []int{len(c.scale), max(1, len(c.zero))} {
+		if n != 1 && n != lines {
+			return nil, fmt.Errorf("%d scales and %d zero points for codes of %d by %d", len(c.scale), len(c.zero), m.rows, m.cols)
+		}
+	}
+	k := *m
+	k.codes = c
+	return &k, nil
 }
 
 // flipped is m with its dimensions exchanged.

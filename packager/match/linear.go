@@ -142,10 +142,9 @@ func (w *walk) integerProduct(n *onnx.Node, in []value) (value, error) {
 	if err != nil || m == nil || !m.integer() {
 		return nil, w.refuse(n, "its second input is no matrix of codes")
 	}
-	coded := *m
-	coded.codes = &codes{scale: []float64{1}, axis: 1}
+	c := &codes{scale: []float64{1}, axis: 1}
 	if m.flip {
-		coded.codes.axis = 0
+		c.axis = 0
 	}
 	if zero[1] != nil {
 		z, err := zero[1].array()
@@ -153,14 +152,18 @@ func (w *walk) integerProduct(n *onnx.Node, in []value) (value, error) {
 			return nil, err
 		}
 		for i := range z.Len() {
-			coded.codes.zero = append(coded.codes.zero, number(z, i))
+			c.zero = append(c.zero, number(z, i))
 		}
+	}
+	coded, err := m.coded(c)
+	if err != nil {
+		return nil, err
 	}
 	x, ok := left.(*tens)
 	if !ok {
-		return w.knownTimes(left.(*known), &coded)
+		return w.knownTimes(left.(*known), coded)
 	}
-	return w.layer(n, x, &weights{m: &coded, integer: true})
+	return w.layer(n, x, &weights{m: coded, integer: true})
 }
 
 // knownTimes is known rows times a matrix.
@@ -194,7 +197,7 @@ func (w *walk) centred(n *onnx.Node, v value, zero *known) (value, error) {
 	if len(c.zero) != 1 {
 		return nil, errors.New("several zero points")
 	}
-	return whole(w.lookup(t.codeRows().table.scaled(c)), t.shape), nil
+	return w.decoded(t, c)
 }
 
 // noZero refuses a zero point that is not 0.

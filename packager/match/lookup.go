@@ -40,9 +40,12 @@ func (r *rows) lookup() *lookup {
 }
 
 // scaled is l of a table of codes with their scale.
-func (l *lookup) scaled(c *codes) *lookup {
-	s, t := *l, *l.table
-	t.codes = c
-	s.table = &t
-	return &s
+func (l *lookup) scaled(c *codes) (*lookup, error) {
+	table, err := l.table.coded(c)
+	if err != nil {
+		return nil, err
+	}
+	s := *l
+	s.table = table
+	return &s, nil
 }
