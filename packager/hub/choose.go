@@ -64,7 +64,11 @@ func (t *tree) choose(noWeights bool) ([]string, error) {
 		return nil, err
 	}
 	if !noWeights {
-		if err := c.weightsOf(sub, true); err != nil {
+		found, err := c.weightsOf(sub)
+		if err == nil && !found {
+			err = c.export(sub)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -124,13 +128,18 @@ func (c *choice) module(sub, kind string, noWeights bool) error {
 	if sub == "" {
 		return nil // without a folder it has no files of its own
 	}
-	if n := c.take(sub, configName); n == 0 && (kind == "Pooling" || kind == "Dense") {
+	weighs := kind == "Dense" || kind == "LayerNorm"
+	if n := c.take(sub, configName); n == 0 && (kind == "Pooling" || weighs) {
 		return &absent{file: path.Join(sub, configName), problem: "not there, but " + modulesName + " names it"}
 	}
 	if noWeights {
 		return nil
 	}
-	return c.weightsOf(sub, kind == "Dense")
+	found, err := c.weightsOf(sub)
+	if err == nil && !found && weighs {
+		err = c.weightless(sub, "not there, nor pytorch_model.bin")
+	}
+	return err
 }
 
 // tokenizer takes the files of a tokenizer.
@@ -158,25 +167,25 @@ func weightFiles() []weightForm {
 	}
 }
 
-// weightsOf takes a folder's weights in the best form it has, and in no other.
-func (c *choice) weightsOf(sub string, needed bool) error {
+// weightsOf takes a folder's weights in the best form it has, and in no other, and
+// reports whether it has any.
+func (c *choice) weightsOf(sub string) (bool, error) {
 	for _, w := range weightFiles() {
 		if single := path.Join(sub, w.single); c.has(single) {
 			c.weights = append(c.weights, single)
-			return nil
+			return true, nil
 		}
 		if index := path.Join(sub, w.index); c.has(index) {
 			c.chosen = append(c.chosen, index)
-			return c.shards(sub, index, w.ext)
+			return true, c.shards(sub, index, w.ext)
 		}
 	}
-	if !needed {
-		return nil
-	}
-	if found := c.exported(sub); len(found) > 0 {
-		return c.export(sub, found)
-	}
-	return &absent{file: path.Join(sub, "model.safetensors"), problem: "not there, nor pytorch_model.bin", cure: c.otherWeights()}
+	return false, nil
+}
+
+// weightless is the error for a folder without weights.
+func (c *choice) weightless(sub, problem string) error {
+	return &absent{file: path.Join(sub, "model.safetensors"), problem: problem, cure: c.otherWeights()}
 }
 
 // hasWeights reports whether a folder has weights that need a configuration.
@@ -197,16 +206,20 @@ func (c *choice) exported(sub string) []string {
 	var found []string
 	for _, p := range c.paths {
 		dir := path.Dir(p)
-		if path.Ext(p) == ".onnx" && !strings.HasPrefix(path.Base(p), ".") && (dir == path.Clean(sub) || dir == path.Join(sub, "onnx")) {
+		if strings.EqualFold(path.Ext(p), ".onnx") && !strings.HasPrefix(path.Base(p), ".") && (dir == path.Clean(sub) || dir == path.Join(sub, "onnx")) {
 			found = append(found, p)
 		}
 	}
 	return found
 }
 
-// export takes an ONNX file and its external data: files called like it with more
-// behind, as all exporters do that write one such file.
-func (c *choice) export(sub string, found []string) error {
+// export takes the ONNX file that stands for a folder's weights, and its external data:
+// files called like it with more behind, as all exporters do that write one such file.
+func (c *choice) export(sub string) error {
+	found := c.exported(sub)
+	if len(found) == 0 {
+		return c.weightless(sub, "not there, nor pytorch_model.bin, nor an ONNX file")
+	}
 	if len(found) > 1 {
 		return &absent{file: path.Join(sub, "onnx/model.onnx"), problem: "not there, but other ONNX files: " + strings.Join(found[:min(len(found), 8)], ", "),
 			cure: "download the one you want and give the file"}

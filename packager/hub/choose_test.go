@@ -42,8 +42,11 @@ func TestChoose(t *testing.T) {
 			"config.json tokenizer.json onnx/model.onnx onnx/model.onnx_data onnx/model.onnx_data_1"},
 		{"ONNX without a configuration", map[string]string{"tokenizer.json": "", "model.onnx": "", "model.onnx.data": "", "model.onnxruntime": "", "onnx/model.onnx": ""},
 			"tokenizer.json model.onnx model.onnx.data"},
-		{"one ONNX file", map[string]string{"config.json": "", "tokenizer.json": "", "onnx/encoder.onnx": "", "onnx/encoder.onnx.data": "", "other/model.onnx": ""},
+		{"one ONNX file", map[string]string{"config.json": "", "tokenizer.json": "", "onnx/encoder.onnx": "", "onnx/encoder.onnx.data": "", "other/model.onnx": "", "onnx/.hidden.onnx": "", "onnx/encoder.onnx.old": "", "onnx/encoder.onnx_data/x": ""},
 			"config.json tokenizer.json onnx/encoder.onnx onnx/encoder.onnx.data"},
+		{"ONNX in capitals", map[string]string{"config.json": "", "tokenizer.json": "", "ENCODER.ONNX": ""}, "config.json tokenizer.json ENCODER.ONNX"},
+		{"ONNX of a transformer", map[string]string{"modules.json": `[{"path":"0_T","type":"a.Transformer"},{"path":"1_N","type":"a.LayerNorm"}]`, "0_T/config.json": "", "0_T/tokenizer.json": "", "0_T/e.onnx": "", "other.onnx": "",
+			"1_N/config.json": "", "1_N/model.safetensors": ""}, "0_T/config.json 0_T/tokenizer.json 1_N/config.json modules.json 0_T/e.onnx 1_N/model.safetensors"},
 		{"ONNX beside others", map[string]string{"config.json": "", "tokenizer.json": "", "model.safetensors": "", "onnx/model.onnx": ""}, "config.json tokenizer.json model.safetensors"},
 		{"ONNX with modules", map[string]string{"modules.json": `[{"path":"","type":"a.Transformer"},{"path":"1_Pooling","type":"a.Pooling"}]`, "1_Pooling/config.json": "", "config.json": "", "tokenizer.json": "", "onnx/model.onnx": ""},
 			"1_Pooling/config.json config.json modules.json tokenizer.json onnx/model.onnx"},
@@ -61,8 +64,8 @@ func TestChooseRefuses(t *testing.T) {
 	for _, c := range []struct{ drop, add, text, want string }{
 		{"config.json", "", "", "config.json: not there"},
 		{"tokenizer.json", "", "", "tokenizer.json: not there, nor a vocabulary"},
-		{"model.safetensors", "tf_model.h5", "", "model.safetensors: not there, nor pytorch_model.bin"},
-		{"model.safetensors", "other/model.onnx", "", "model.safetensors: not there, nor pytorch_model.bin"},
+		{"model.safetensors", "tf_model.h5", "", "model.safetensors: not there, nor pytorch_model.bin, nor an ONNX file"},
+		{"model.safetensors", "other/model.onnx", "", "model.safetensors: not there, nor pytorch_model.bin, nor an ONNX file"},
 		{"config.json", "onnx/model.onnx", "", "config.json: not there"},
 		{"", "modules.json", "{", "modules.json"},
 		{"", "modules.json", `[{"path":"../x","type":"a.Pooling"}]`, "leaves the folder"},
@@ -86,6 +89,24 @@ func TestChooseRefuses(t *testing.T) {
 		if gone := (*absent)(nil); errors.As(err, &gone) && c.add == "tf_model.h5" && !strings.Contains(gone.cure, c.add) {
 			t.Errorf("cure %q", gone.cure)
 		}
+	}
+}
+
+// TestChooseModules: modules have weights of their own, which are no ONNX files.
+func TestChooseModules(t *testing.T) {
+	for _, kind := range []string{"Dense", "LayerNorm"} {
+		files := map[string]string{"modules.json": `[{"path":"","type":"a.Transformer"},{"path":"2_M","type":"a.` + kind + `"}]`, "config.json": "", "tokenizer.json": "", "model.safetensors": ""}
+		if _, err := treeOf(files).choose(false); err == nil || err.Error() != "2_M/config.json: not there, but modules.json names it" {
+			t.Errorf("%s without a configuration: %v", kind, err)
+		}
+		files["2_M/config.json"], files["2_M/model.onnx"] = "", ""
+		if _, err := treeOf(files).choose(false); err == nil || err.Error() != "2_M/model.safetensors: not there, nor pytorch_model.bin" {
+			t.Errorf("%s without weights: %v", kind, err)
+		}
+	}
+	shards := map[string]string{"model.safetensors.index.json": `{"weight_map":{"a":"x.safetensors"}}`, "x.safetensors": "", "tokenizer.json": "", "model.onnx": ""}
+	if _, err := treeOf(shards).choose(false); err == nil || !strings.HasPrefix(err.Error(), "config.json: not there") {
+		t.Errorf("shards without a configuration beside an ONNX file: %v", err)
 	}
 }
 
