@@ -41,7 +41,7 @@ func (f Finding) Windows(tok *tokenizer.Tokenizer, question, text string, max in
 	case room < 1:
 		return nil, &InputError{"question", errors.New("with the special tokens it fills what is read at once and leaves no room for the text: shorten it")}
 	case f.Stride >= room && len(tok.AppendIDs(nil, text, 0))-tok.SpecialCount(false) > room: // else there is one window
-		return nil, &InputError{"stride", errors.New("two windows would share all that is left for the text beside the question: make it less")}
+		return nil, &InputError{"stride", errors.New("two windows would share all that is left for the text beside the question: make it smaller")}
 	case f.Stride == 0: // a long question leaves little room: windows must still move on
 		if f.Stride = min(max/2, maxStride); f.Stride >= room {
 			f.Stride = room / 2
@@ -54,17 +54,8 @@ func (f Finding) Windows(tok *tokenizer.Tokenizer, question, text string, max in
 	return out, nil
 }
 
-// Answer finds the answer to a question in a text; false where there is none. A text that
-// does not fit is read in windows that overlap.
-func (m *Model) Answer(ctx context.Context, question, text string) (task.Span, bool, error) {
-	found, err := m.Answers(ctx, question, text, Finding{})
-	if err != nil || len(found) == 0 {
-		return task.Span{}, false, err
-	}
-	return found[0], true, nil
-}
-
-// Answers is Answer with a choice of how, and of how many: best first.
+// Answers finds the answers to a question in a text, best first; none where there is none.
+// A text that does not fit is read in windows that overlap.
 func (m *Model) Answers(ctx context.Context, question, text string, f Finding) ([]task.Span, error) {
 	if err := m.wants(TaskAnswer); err != nil {
 		return nil, err

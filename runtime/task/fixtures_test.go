@@ -155,9 +155,9 @@ func TestSpansAgainstTransformers(t *testing.T) {
 		}
 		compared++
 		w := Window{Tokens: g.tokens(i), Start: g.rows(t, i, "start_logits")[0], End: g.rows(t, i, "end_logits")[0]}
-		got, ok := Reader{}.Best(c.Text.([]any)[1].(string), []Window{w})
-		if !ok || got.Start != c.Pipeline.Start || got.End != c.Pipeline.End || !near(got.Score, c.Pipeline.Score) {
-			t.Errorf("case %d: %+v, want %+v", i, got, *c.Pipeline)
+		found := Reader{}.Find(c.Text.([]any)[1].(string), []Window{w})
+		if len(found) != 1 || found[0].Start != c.Pipeline.Start || found[0].End != c.Pipeline.End || !near(found[0].Score, c.Pipeline.Score) {
+			t.Errorf("case %d: %+v, want %+v", i, found, *c.Pipeline)
 		}
 	}
 	if compared < 4 {
@@ -240,15 +240,60 @@ func TestBestOfManyWindows(t *testing.T) {
 	special := Token{Word: -1, Sequence: -1}
 	low := Window{Tokens: []Token{special, token(0, 0), token(3, 1)}, Start: []float32{0, 1, 0}, End: []float32{0, 1, 0}}
 	high := Window{Tokens: []Token{special, token(6, 2), token(9, 3)}, Start: []float32{0, 0, 8}, End: []float32{0, 0, 8}}
-	got, ok := Reader{}.Best("ab cd ef gh", []Window{low, high})
-	if !ok || got.Start != 9 || got.End != 11 {
-		t.Errorf("%+v, %v", got, ok)
+	found := Reader{}.Find("ab cd ef gh", []Window{low, high})
+	if len(found) != 1 || found[0].Start != 9 || found[0].End != 11 {
+		t.Errorf("%+v", found)
 	}
-	if _, ok := (Reader{}).Best("", nil); ok {
-		t.Error("a span of no window")
+	if found := (Reader{}).Find("", nil); len(found) != 0 {
+		t.Errorf("of no window: %+v", found)
 	}
-	if _, ok := (Reader{}).Best("x", []Window{{Tokens: []Token{special}, Start: []float32{1}, End: []float32{1}}}); ok {
-		t.Error("a span of special tokens alone")
+	if found := (Reader{}).Find("x", []Window{{Tokens: []Token{special}, Start: []float32{1}, End: []float32{1}}}); len(found) != 0 {
+		t.Errorf("of special tokens alone: %+v", found)
+	}
+}
+
+// letters is a window over one word of n letters, each a token, behind the token that stands
+// for no answer, whose logits are none.
+func letters(n int, none float32) Window {
+	w := Window{Tokens: []Token{{Word: -1, Sequence: -1}}, Start: make([]float32, n+1), End: make([]float32, n+1)}
+	for i := range n {
+		w.Tokens = append(w.Tokens, Token{Start: i, End: i + 1, Sequence: 1})
+	}
+	w.Start[0], w.End[0] = none, none
+	return w
+}
+
+// Of each window twice as many spans as are wanted and ten more are looked at: here all are
+// the same word, whose score is their sum. Those of no answer take no place among them.
+func TestSpansOfAWindow(t *testing.T) {
+	const n = 20
+	text := strings.Repeat("a", n)
+	for answers, want := range map[int]float64{0: 12, 1: 12, 2: 14, 3: 16} {
+		found := Reader{Answers: answers, MaxTokens: 1}.Find(text, []Window{letters(n, -100)})
+		if len(found) != 1 || found[0].Start != 0 || found[0].End != n || !near(found[0].Score, want/(n*n)) {
+			t.Errorf("%d answers: %+v, want one of %g", answers, found, want/(n*n))
+		}
+	}
+	if found := (Reader{}).Find(text, []Window{letters(n, 9)}); len(found) != 1 || found[0].End != n {
+		t.Errorf("with no answer likeliest: %+v", found)
+	}
+}
+
+// There is no answer in a text only as far as there is none in any of its windows.
+func TestImpossible(t *testing.T) {
+	sure, unsure := letters(3, 9), letters(3, 1)
+	for _, windows := range [][]Window{{sure, unsure}, {unsure, sure}, {unsure}} {
+		found := Reader{Answers: 2, Impossible: true}.Find("aaa", windows)
+		p := math.E / (math.E + 3)
+		if len(found) != 2 || !slices.ContainsFunc(found, func(s Span) bool { return s.Start == 0 && s.End == 0 && near(s.Score, p*p) }) {
+			t.Errorf("%d windows: %+v, want an empty one of %g", len(windows), found, p*p)
+		}
+	}
+	if found := (Reader{Impossible: true}).Find("aaa", []Window{sure}); len(found) != 1 || found[0].End != 0 {
+		t.Errorf("no answer is likeliest: %+v", found)
+	}
+	if found := (Reader{Impossible: true}).Find("", nil); len(found) != 0 {
+		t.Errorf("of no window: %+v", found)
 	}
 }
 

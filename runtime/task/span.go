@@ -37,16 +37,6 @@ const (
 // that widening makes equal.
 func (r Reader) perWindow() int { return 2*max(r.Answers, 1) + 10 }
 
-// Best returns the best span of text over all windows, false where there is none.
-func (r Reader) Best(text string, windows []Window) (Span, bool) {
-	r.Answers = 1
-	found := r.Find(text, windows)
-	if len(found) == 0 {
-		return Span{}, false
-	}
-	return found[0], true
-}
-
 // Find returns the best spans of text over all windows, best first.
 func (r Reader) Find(text string, windows []Window) []Span {
 	runes := []rune(text)
