@@ -92,6 +92,7 @@ func TestTasks(t *testing.T) {
 			`{"index":0,"label":"a","score":0.5,"scores":{"a":0.5,"b":0.25}},{"index":1,"label":"b+c","score":0.5,"scores":{"b":0.25,"b+c":0.5}}]}`},
 		{"classify", `{"input":"a","threshold":0.5,"top_k":1}`,
 			`{"object":"list","model":"mini","data":[{"index":0,"label":"a","score":0.5,"labels":["a"],"scores":{"a":0.5}}]}`},
+		{"classify", `{"input":"a","top_k":3}`, `{"object":"list","model":"mini","data":[{"index":0,"label":"a","score":0.5,"scores":{"a":0.5,"b":0.25}}]}`},
 		{"classify", `{"input":"a","threshold":1}`,
 			`{"object":"list","model":"mini","data":[{"index":0,"label":"a","score":0.5,"labels":[],"scores":{"a":0.5,"b":0.25}}]}`},
 		{"answer", `{"question":"q","context":"c"}`, `{"model":"mini","answer":"q","start":0,"end":0,"score":0}`},

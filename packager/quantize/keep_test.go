@@ -118,6 +118,19 @@ func TestQuantiseKeepsWhatIsFused(t *testing.T) {
 	}
 }
 
+// Matrices one under another: of each outlier column the rows of all, then the next column.
+func TestStack(t *testing.T) {
+	a := Matrix{Rows: 2, Cols: 3, Codes: []int8{1, 2, 3, 4, 5, 6}, Scale: []float32{1, 2}, Outliers: []int32{0, 2}, Exact: []float32{1, 2, 3, 4}}
+	b := Matrix{Rows: 1, Cols: 3, Codes: []int8{7, 8, 9}, Scale: []float32{3}, Zero: []int32{5}, Outliers: []int32{0, 2}, Exact: []float32{5, 6}}
+	want := Matrix{
+		Rows: 3, Cols: 3, Codes: []int8{1, 2, 3, 4, 5, 6, 7, 8, 9}, Scale: []float32{1, 2, 3}, Zero: []int32{0, 0, 5},
+		Outliers: []int32{0, 2}, Exact: []float32{1, 2, 5, 3, 4, 6},
+	}
+	if diff := cmp.Diff(want, stack(a, b)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A decoder that is a table with codes has these; codes of its own it keeps, beside a table
 // that has none.
 func TestTiedKeepsCodes(t *testing.T) {

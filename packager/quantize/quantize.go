@@ -52,9 +52,6 @@ func Linear(weight []float32, n, k int, outliers []int32) (Matrix, error) {
 	return m, nil
 }
 
-// Table quantises an embedding table [v][h], one scale per row.
-func Table(table []float32, v, h int) (Matrix, error) { return Linear(table, v, h, nil) }
-
 // quantizeRow fills codes and returns the row's scale. Rounding is to nearest, ties
 // to even; columns apart are left zero and do not count.
 func quantizeRow(codes []int8, row []float32, apart []bool) float32 {

@@ -3,6 +3,7 @@ package program
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -114,6 +115,13 @@ func TestSkips(t *testing.T) {
 	}
 	if _, err := got.Check(); err != nil {
 		t.Error(err)
+	}
+	got.MaxTokens, got.MaxSeqs, got.ArenaEnd = 17, 17, p.ArenaEnd+1<<16
+	for room, bad := range map[uint32]bool{64: true, 128: false} { // what else is wrong now is found later
+		got.Skips = got.ArenaEnd - room
+		if _, err := got.Check(); err == nil || strings.Contains(err.Error(), "skips") != bad {
+			t.Errorf("%d bytes for the skips of %d sequences: %v", room, got.MaxSeqs, err)
+		}
 	}
 	got.Skips = p.WeightsEnd - 64
 	if _, err := got.Check(); !errors.Is(err, ErrInvalid) {
