@@ -257,7 +257,7 @@ func TestRefused(t *testing.T) {
 		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode":["mean","median"]`, `mode "median"`, true},
 		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode":[]`, "no mode", false},
 		{"1_Pooling/config.json", `"pooling_mode_mean_tokens":true`, `"pooling_mode":[` + strings.Repeat(`"max",`, maxPoolings) + `"cls"]`, "more than 16 modes", false},
-		{"1_Pooling/config.json", `:4`, `:5`, "5, but hidden_size is 4", false},
+		{"1_Pooling/config.json", `:4`, `:5`, "5, but the hidden size is 4 (modules.json belongs to another model)", false},
 		{"1_Pooling/config.json", `{`, `{"weights":1,`, "unknown key", true},
 		{sentencesName, `"do_lower_case":false`, `"do_lower_case":true`, "do_lower_case: true", true},
 		{sentencesName, `:6`, `:0`, "max_seq_length: 0 is outside", false},

@@ -99,8 +99,8 @@ type WeightsInfo struct {
 
 // Inspect checks the model folder or the single file at path wholly and
 // describes it. A file is a .safetensors, a PyTorch .bin, .pt or .pth, an .onnx, a
-// config.json or a tokenizer.json; each is described on its own. It never writes; its memory is a small multiple of what it
-// reads.
+// config.json or a tokenizer.json; each is described on its own. It never writes; its
+// memory is a small multiple of what it reads.
 func Inspect(ctx context.Context, path string) (*Description, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -113,12 +113,12 @@ func Inspect(ctx context.Context, path string) (*Description, error) {
 		}
 		return inspectFolder(ctx, f, path)
 	}
-	switch filepath.Ext(path) {
-	case ".safetensors":
+	switch ext := filepath.Ext(path); {
+	case ext == ".safetensors":
 		return inspectSafetensors(ctx, path)
-	case ".bin", ".pt", ".pth":
+	case ext == ".bin", ext == ".pt", ext == ".pth":
 		return inspectPyTorch(ctx, path)
-	case onnxExt:
+	case IsONNX(path):
 		return inspectONNX(ctx, path)
 	}
 	if !strings.HasSuffix(path, ".json") || strings.HasSuffix(path, ".index.json") {
@@ -215,20 +215,27 @@ func inspectPyTorch(ctx context.Context, path string) (*Description, error) {
 // noted, since only a model says whether they matter.
 func inspectWeights(ctx context.Context, file checkpoint, path, kind string) (*Description, error) {
 	d := &Description{Path: path, Kind: kind, Weights: summary(describe(file)), Notes: notesOf(file, notKept(file))}
-	seen, x := errors.New("not finite"), make([]float32, piece)
+	x := make([]float32, piece)
 	for _, name := range file.Names() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		_ = file.Floats(name, x, func(at int, x []float32) error { // any other error: not floating point
-			if i, ok := finite(x); !ok {
-				d.Notes = append(d.Notes, fmt.Sprintf("tensor %s: element %d is %v", name, at+i, x[i]))
-				return seen
-			}
-			return nil
-		})
+		d.noteOdd(name, func(visit func(at int, x []float32) error) error { return file.Floats(name, x, visit) })
 	}
 	return d, nil
+}
+
+// noteOdd notes the first element of the tensor called name that is not finite; floats
+// gives its elements. One that is not floating point has none.
+func (d *Description) noteOdd(name string, floats func(visit func(at int, x []float32) error) error) {
+	seen := errors.New("not finite")
+	_ = floats(func(at int, x []float32) error { // any other error: not floating point
+		if i, ok := finite(x); !ok {
+			d.Notes = append(d.Notes, fmt.Sprintf("tensor %s: element %d is %v", name, at+i, x[i]))
+			return seen
+		}
+		return nil
+	})
 }
 
 // inspectJSON describes a config.json or a tokenizer.json, whatever its name is.

@@ -96,8 +96,8 @@ func (p *pipeline) finish(ctx context.Context, f *folder, m *graph.Model) error 
 	if !p.present {
 		return nil
 	}
-	if p.width != 0 && p.width != m.Hidden {
-		return invalid(p.poolFile, p.widthKey, "", "%d, but hidden_size is %d", p.width, m.Hidden)
+	if err := p.fits(m); err != nil {
+		return err
 	}
 	m.Task, m.Head = graph.TaskEmbed, nil
 	m.Pooled = m.Pool(m.Last, p.pool...)
@@ -107,6 +107,14 @@ func (p *pipeline) finish(ctx context.Context, f *folder, m *graph.Model) error 
 		if err := mod.append(ctx, f, i, m); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// fits compares the width that the pooling expects with that of m's rows.
+func (p *pipeline) fits(m *graph.Model) error {
+	if p.width != 0 && p.width != m.Hidden {
+		return invalid(p.poolFile, p.widthKey, modulesName+" belongs to another model", "%d, but the hidden size is %d", p.width, m.Hidden)
 	}
 	return nil
 }

@@ -184,6 +184,9 @@ func (p *pipeline) around(ctx context.Context, f *folder, name string, m *graph.
 	if !p.present || m.Task != graph.TaskEmbed {
 		return p.finish(ctx, f, m)
 	}
+	if err := p.fits(m); err != nil {
+		return err
+	}
 	p.prompt(m)
 	if got, want := m.Pooling().String(), p.pool.String(); got != want {
 		return invalid(p.poolFile, "pooling_mode", modulesName+" belongs to another model", "%s, but the graph of %s pools by %s", want, name, got)
@@ -294,24 +297,24 @@ func portOf(v onnx.Value, roles map[string]string) PortInfo {
 	return p
 }
 
-// odd notes tensors with values that are not finite. Alone they are what masks are made
-// of.
-func odd(m *onnx.Model) (notes []string) {
+// noteConstants is noteOdd for the constants of m. Alone such values are what masks are
+// made of.
+func (d *Description) noteConstants(ctx context.Context, m *onnx.Model) error {
+	x := make([]float32, piece)
 	for _, name := range slices.Sorted(maps.Keys(m.Graph.Consts)) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		v := m.Graph.Consts[name]
-		if v.Len() < 2 || v.DType != tensor.F32 && v.DType != tensor.F16 && v.DType != tensor.BF16 && v.DType != tensor.F64 {
+		if v.Len() < 2 {
 			continue
 		}
-		data, err := v.Float32s()
-		if err != nil {
-			continue // not reached: the sizes were checked
-		}
-		if at, ok := finite(data); !ok {
-			notes = append(notes, fmt.Sprintf("tensor %s: element %d is %v", name, at, data[at]))
-		}
+		d.noteOdd(name, func(visit func(at int, x []float32) error) error {
+			return tensor.Pieces(v.Len(), x, func(at int, x []float32) error { return v.Part(at, at+len(x)).Fill(x) }, visit)
+		})
 		m.Release(v.Data)
 	}
-	return notes
+	return nil
 }
 
 // inspectONNX describes an ONNX file on its own: always what is in it, and as what
@@ -322,7 +325,10 @@ func inspectONNX(ctx context.Context, file string) (*Description, error) {
 		return nil, err
 	}
 	defer m.Close()
-	d := &Description{Path: file, Kind: KindONNX, Weights: summary(constants(m)), Notes: odd(m)}
+	d := &Description{Path: file, Kind: KindONNX, Weights: summary(constants(m))}
+	if err := d.noteConstants(ctx, m); err != nil {
+		return nil, err
+	}
 	f := &folder{}
 	if err := noteFiles(ctx, f, "", m); err != nil {
 		return nil, err

@@ -208,6 +208,7 @@ func embedder(how graph.Pooling, dense, normalise bool) *graph.Model {
 func TestAround(t *testing.T) {
 	normalise := []module{{kind: "Normalize"}}
 	dense := []module{{kind: "Dense", path: "2_Dense"}, {kind: "Normalize"}}
+	norm := module{kind: "LayerNorm", path: "2_LayerNorm"}
 	for _, c := range []struct {
 		name  string
 		m     *graph.Model
@@ -215,6 +216,10 @@ func TestAround(t *testing.T) {
 		ops   int // 0: an error
 		want  string
 	}{
+		{"another width", embedder(graph.PoolMean, false, true), nil, 0, "1_Pooling/config.json: embedding_dimension: 3, but the hidden size is 2"},
+		{"a norm behind a layer", embedder(graph.PoolMean, true, false), []module{{kind: "Dense"}, norm}, 0, "module 3: a LayerNorm beside what the graph of m.onnx already does"},
+		{"a norm behind the unit vector", embedder(graph.PoolMean, false, true), []module{norm}, 0, "module 2: a LayerNorm beside"},
+		{"a norm to add", embedder(graph.PoolMean, false, false), []module{norm}, 0, "2_LayerNorm/config.json"},
 		{"the same", embedder(graph.PoolMean, false, true), normalise, 3, ""},
 		{"not yet normalised", embedder(graph.PoolMean, false, false), normalise, 3, ""},
 		{"nothing behind", embedder(graph.PoolMean, false, false), nil, 2, ""},
@@ -224,7 +229,10 @@ func TestAround(t *testing.T) {
 		{"a layer too few", embedder(graph.PoolMean, false, true), dense, 0, "modules.json: 1 Dense modules, but the graph of m.onnx has 0"},
 		{"a layer to add", embedder(graph.PoolMean, false, false), dense, 0, "2_Dense/config.json"},
 	} {
-		p := &pipeline{present: true, pool: graph.Poolings{graph.PoolMean}, after: c.after, prefix: "query: ", poolFile: "1_Pooling/config.json"}
+		p := &pipeline{present: true, pool: graph.Poolings{graph.PoolMean}, after: c.after, prefix: "query: ", prompts: map[string]string{"query": "query: "}, poolFile: "1_Pooling/config.json", width: 2, widthKey: "embedding_dimension"}
+		if c.name == "another width" {
+			p.width = 3
+		}
 		err := p.around(t.Context(), fsFolder(fstest.MapFS{}, "m"), "m.onnx", c.m)
 		switch {
 		case c.want != "":
@@ -233,8 +241,8 @@ func TestAround(t *testing.T) {
 			}
 		case err != nil:
 			t.Errorf("%s: %v", c.name, err)
-		case len(c.m.Ops) != c.ops || c.m.Prefix != "query: ":
-			t.Errorf("%s: %d operations, want %d; prefix %q", c.name, len(c.m.Ops), c.ops, c.m.Prefix)
+		case len(c.m.Ops) != c.ops || c.m.Prefix != "query: " || !c.m.LeavesPrompt():
+			t.Errorf("%s: %d operations, want %d; prefix %q, left out: %t", c.name, len(c.m.Ops), c.ops, c.m.Prefix, c.m.LeavesPrompt())
 		}
 	}
 }
@@ -254,15 +262,15 @@ func number(num protowire.Number, v uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.VarintType), v)
 }
 
-// product is the ONNX file of y = x W.
-func product() []byte {
+// product is the ONNX file of y = x W, with further parts of its graph.
+func product(more ...[]byte) []byte {
 	port := func(name string) []byte {
 		return append(text(1, name), field(2, field(1, number(1, 1), field(2, field(1, text(2, "n")), field(1, number(1, 1)))))...)
 	}
 	w := field(5, number(1, 1), number(1, 1), number(2, 1), text(8, "W"), field(9, []byte{0, 0, 128, 63}))
-	graph := field(7, field(1, text(1, "x"), text(1, "W"), text(2, "y"), text(4, "MatMul")), w, field(11, port("x")), field(12, port("y")))
+	parts := [][]byte{field(1, text(1, "x"), text(1, "W"), text(2, "y"), text(4, "MatMul")), w, field(11, port("x")), field(12, port("y"))}
 	out := append(number(1, 8), text(2, "hand")...)
-	return append(append(out, graph...), field(8, number(2, 17))...)
+	return append(append(out, field(7, append(parts, more...)...)...), field(8, number(2, 17))...)
 }
 
 // TestInspectONNX: a file that is no model of ours is described all the same, and says
@@ -294,6 +302,24 @@ func TestInspectONNX(t *testing.T) {
 	}
 	if _, err := Inspect(t.Context(), path); !errors.Is(err, onnx.ErrFormat) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestInspectOddONNX: a tensor with a number that is not finite is noted, a mask is not.
+func TestInspectOddONNX(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "PRODUCT.ONNX")
+	odd := field(5, number(1, 2), number(2, 1), text(8, "odd"), field(9, []byte{0, 0, 128, 63, 0, 0, 192, 127}))
+	mask := field(5, number(1, 1), number(2, 1), text(8, "mask"), field(9, []byte{0, 0, 128, 255}))
+	whole := field(5, number(1, 2), number(2, 6), text(8, "whole"), field(9, []byte{0, 0, 128, 63, 0, 0, 192, 127}))
+	if err := os.WriteFile(path, product(odd, mask, whole), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Notes) != 2 || d.Notes[0] != "tensor odd: element 1 is NaN" {
+		t.Errorf("notes %q", d.Notes)
 	}
 }
 
