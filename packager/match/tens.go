@@ -260,16 +260,16 @@ func (t *tens) tidy() *tens {
 	return t
 }
 
-// take is the elements of t at idx (-1 for zeros), under shape.
+// take is the elements of t at idx (-1 for zeros), under shape. It keeps idx.
 func (t *tens) take(idx []int64, shape []int) (*tens, error) {
 	out := &tens{shape: shape}
 	for _, x := range t.terms {
-		from := make([]int64, len(idx))
-		for i, at := range idx {
-			from[i] = -1
-			if at >= 0 {
-				from[i] = at
-				if x.idx != nil {
+		from := idx
+		if x.idx != nil {
+			from = make([]int64, len(idx))
+			for i, at := range idx {
+				from[i] = -1
+				if at >= 0 {
 					from[i] = x.idx[at]
 				}
 			}

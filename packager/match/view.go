@@ -62,13 +62,13 @@ func (w *walk) moved(n *onnx.Node, in []value) ([]value, error) {
 	return values, nil
 }
 
-// placed is the numbers of t at places, which count from 1.
+// placed is the numbers of t at places, which count from 1 and are not used otherwise.
 func (t *tens) placed(places *array) (*tens, error) {
-	own := len(places.I) == count(t.shape)
-	idx := make([]int64, len(places.I))
-	for i, p := range places.I {
-		idx[i] = p - 1
-		own = own && p == int64(i)+1
+	idx := places.I
+	own := len(idx) == count(t.shape)
+	for i := range idx {
+		idx[i]--
+		own = own && idx[i] == int64(i)
 	}
 	if own {
 		return t.as(places.Shape)
