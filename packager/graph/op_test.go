@@ -148,24 +148,42 @@ func TestAfterPrompt(t *testing.T) {
 // TestCheck refuses models that would not run.
 func TestCheck(t *testing.T) {
 	for want, break_ := range map[string]func(m *Model){
-		"takes 5 columns and gets 4":   func(m *Model) { m.Ops[2].(*Linear).W.In = 5 },
-		"weights and 4 biases":         func(m *Model) { w := m.Ops[2].(*Linear).W; w.Weight = w.Weight[1:] },
-		"before it is made":            func(m *Model) { m.Ops[2].(*Linear).X = m.Last },
-		"two weights are called":       func(m *Model) { m.Ops[3].(*Linear).W.Name = "blocks.0.query" },
-		"2 heads of 3":                 func(m *Model) { a := m.Ops[5].(*Attention); a.HeadSize, a.Scale = 3, 0 },
-		"columns 0 to 6 of 4":          func(m *Model) { m.Ops[5].(*Attention).HeadSize = 3 },
-		"rotary with theta 1":          func(m *Model) { m.Ops[5].(*Attention).Relative = &Rotary{Theta: 1} },
-		"gains and 4 biases":           func(m *Model) { n := m.Ops[1].(*Norm).W; n.Gain = n.Gain[1:] },
-		"which nothing makes":          func(m *Model) { m.Answer = 0 },
-		"table embed.type":             func(m *Model) { m.Ops[0].(*Embed).Lookups[1].Offset = 2 },
-		"of no token rows":             func(m *Model) { m.Ops[11].(*Pool).How = nil },
-		"makes value 1 twice or of":    func(m *Model) { m.Values[1].Cols = 5 },
-		"operation 12 (normalisation)": func(m *Model) { m.Ops[12].(*Normalize).X = 99 },
+		"takes 5 columns and gets 4":                    func(m *Model) { m.Ops[2].(*Linear).W.In = 5 },
+		"weights and 4 biases":                          func(m *Model) { w := m.Ops[2].(*Linear).W; w.Weight = w.Weight[1:] },
+		"before it is made":                             func(m *Model) { m.Ops[2].(*Linear).X = m.Last },
+		"two weights are called":                        func(m *Model) { m.Ops[3].(*Linear).W.Name = "blocks.0.query" },
+		"2 heads of 3":                                  func(m *Model) { a := m.Ops[5].(*Attention); a.HeadSize, a.Scale = 3, 0 },
+		"columns 0 to 6 of 4":                           func(m *Model) { m.Ops[5].(*Attention).HeadSize = 3 },
+		"rotary with theta 0 and 2 steps over heads of": func(m *Model) { m.Ops[5].(*Attention).Relative = &Rotary{Steps: []float64{1, 2}} },
+		"rotary with theta 1":                           func(m *Model) { m.Ops[5].(*Attention).Relative = &Rotary{Theta: 1} },
+		"gains and 4 biases":                            func(m *Model) { n := m.Ops[1].(*Norm).W; n.Gain = n.Gain[1:] },
+		"which nothing makes":                           func(m *Model) { m.Answer = 0 },
+		"table embed.type":                              func(m *Model) { m.Ops[0].(*Embed).Lookups[1].Offset = 2 },
+		"of no token rows":                              func(m *Model) { m.Ops[11].(*Pool).How = nil },
+		"makes value 1 twice or of":                     func(m *Model) { m.Values[1].Cols = 5 },
+		"operation 12 (normalisation)":                  func(m *Model) { m.Ops[12].(*Normalize).X = 99 },
 	} {
 		m := random(4, 2, 6, 1)
 		break_(m)
 		if err := m.Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// TestAngle: each pair turns by its own step, or by the one that Theta gives it.
+func TestAngle(t *testing.T) {
+	const d = 6
+	byTheta := &Rotary{Theta: 1000}
+	bySteps := &Rotary{Steps: []float64{1, 0.1, 0.01}}
+	for c, step := range bySteps.Steps {
+		for _, token := range []int{0, 1, 7} {
+			want := float64(token) * step
+			for _, r := range []*Rotary{byTheta, bySteps} {
+				if got := r.Angle(token, c, d); math.Abs(got-want) > 1e-12 {
+					t.Errorf("token %d, pair %d: %g, want %g", token, c, got, want)
+				}
+			}
 		}
 	}
 }

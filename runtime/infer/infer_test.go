@@ -184,6 +184,11 @@ func TestLoadRefusesAnotherPlan(t *testing.T) {
 	if _, err := Load(context.Background(), &b, Config{}); !errors.Is(err, ErrIncompatible) {
 		t.Errorf("a plan that hides 64 bytes passed: %v", err)
 	}
+	b = *openTiny(t)
+	b.Manifest.Meta.SkipPrompt = true
+	if _, err := Load(context.Background(), &b, Config{}); !errors.Is(err, ErrIncompatible) {
+		t.Errorf("prompts to be left out by a program that pools over them: %v", err)
+	}
 }
 
 func TestCloseAndCancel(t *testing.T) {
