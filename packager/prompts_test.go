@@ -104,6 +104,9 @@ func sameDirection(t *testing.T, m *infer.Model, name string, texts []string, wa
 		t.Fatal(err)
 	}
 	for i := range texts {
+		if ids, rows, err := p.Hidden(t.Context(), texts[i]); err != nil || len(ids) != p.Tokens(texts[i]) || len(rows) != len(ids) {
+			t.Errorf("prompt %q, text %q: %d tokens, %d rows of hidden states, want %d: %v", name, texts[i], len(ids), len(rows), p.Tokens(texts[i]), err)
+		}
 		if want[i] == nil || slices.Max(want[i]) == slices.Min(want[i]) {
 			continue // the library divides infinity, or nothing is left of the text
 		}
