@@ -133,7 +133,7 @@ func (m *Machine) load(in Input) error {
 		m.number(in.IDs[:in.Starts[s+1]], int(in.Starts[s]))
 		m.put(p.Starts, s, in.Starts[s])
 		if p.Skips != 0 {
-			m.put(p.Skips, s, min(int32(in.Skip), length))
+			m.put(p.Skips, s, int32(in.Skip)) // a shorter sequence is all prompt
 		}
 	}
 	m.put(p.Starts, seqs, in.Starts[seqs])
