@@ -39,14 +39,9 @@ func (s *scope) has(name string) bool {
 	return false
 }
 
-// check compares the names of g, and puts its nodes in an order in which they can run.
-func (r *reader) check(g *Graph, outer *scope) error {
-	_, err := r.checkIn(g, outer)
-	return err
-}
-
-// checkIn is check; it gives what g reads of the scopes around it.
-func (r *reader) checkIn(g *Graph, outer *scope) (map[string]bool, error) {
+// check compares the names of g, puts its nodes in an order in which they can run, and
+// gives what it reads of the scopes around it.
+func check(g *Graph, outer *scope) (map[string]bool, error) {
 	s := &scope{own: make(map[string]int), consts: g.Consts, outer: outer, captured: make(map[string]bool)}
 	if err := s.declare(g); err != nil {
 		return nil, err
@@ -60,7 +55,7 @@ func (r *reader) checkIn(g *Graph, outer *scope) (map[string]bool, error) {
 		if err := filled(n, s); err != nil {
 			return nil, err
 		}
-		if err := r.checkWithin(n, s); err != nil {
+		if err := s.checkWithin(n); err != nil {
 			return nil, err
 		}
 	}
@@ -149,14 +144,14 @@ func (s *scope) declare(g *Graph) error {
 }
 
 // checkWithin checks the graphs in n's attributes and notes what they read outside.
-func (r *reader) checkWithin(n *Node, s *scope) error {
+func (s *scope) checkWithin(n *Node) error {
 	all := make(map[string]bool)
 	for _, key := range slices.Sorted(maps.Keys(n.Attrs)) {
 		g := n.Attrs[key].G
 		if g == nil {
 			continue
 		}
-		captured, err := r.checkIn(g, s)
+		captured, err := check(g, s)
 		if err != nil {
 			return err
 		}

@@ -118,25 +118,25 @@ func (r *reader) functionParts(at int, fn *function, sets map[string]int64, node
 
 // writeOut replaces calls by what they call and Constant nodes by constants, in g
 // and the graphs within it.
-func (r *reader) writeOut(g *Graph) (*Graph, error) {
+func (r *reader) writeOut(g *Graph) error {
 	nodes := g.Nodes
 	g.Nodes = make([]*Node, 0, len(nodes))
 	for _, n := range nodes {
 		for name, a := range n.Attrs {
 			if a.ref != "" {
-				return nil, fault(n.Off, n.String(), "attribute %q: refers to an attribute of a function, but is in none", name)
+				return fault(n.Off, n.String(), "attribute %q: refers to an attribute of a function, but is in none", name)
 			}
 			if a.G != nil {
-				if _, err := r.writeOut(a.G); err != nil {
-					return nil, err
+				if err := r.writeOut(a.G); err != nil {
+					return err
 				}
 			}
 		}
 		if err := r.add(g, n, nil); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return g, nil
+	return nil
 }
 
 // add appends n, what it calls or what it spells out to g.

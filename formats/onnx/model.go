@@ -59,14 +59,13 @@ func (r *reader) model() (*Model, error) {
 			return nil, err
 		}
 	}
-	g, err := r.graph(*graph, r.m.Opsets, 0)
-	if err != nil {
+	if r.m.Graph, err = r.graph(*graph, r.m.Opsets, 0); err != nil {
 		return nil, err
 	}
-	if r.m.Graph, err = r.writeOut(g); err != nil {
+	if err := r.writeOut(r.m.Graph); err != nil {
 		return nil, err
 	}
-	if err := r.check(r.m.Graph, nil); err != nil {
+	if _, err := check(r.m.Graph, nil); err != nil {
 		return nil, err
 	}
 	return r.m, nil
