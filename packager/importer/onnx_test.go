@@ -113,6 +113,7 @@ func TestSide(t *testing.T) {
 		{`{"vocab_size":10}`, graph.TaskEncode, "config.json: vocab_size: 10, but the graph of m.onnx has 11 (config.json and graph do not belong together)"},
 		{`{"id2label":{"0":"x","1":"y"}}`, graph.TaskClassify, "config.json: id2label: 2 labels, but the graph of m.onnx has 3 (config.json and graph do not belong together)"},
 		{`{"num_labels":2}`, graph.TaskTag, "config.json: num_labels: 2 labels, but the graph of m.onnx has 3 (config.json and graph do not belong together)"},
+		{`{"num_labels":4}`, graph.TaskClassify, "config.json: num_labels: 4 labels, but the graph of m.onnx has 3 (config.json and graph do not belong together)"},
 		{`{"num_labels":2,"id2label":{"0":"x","1":"y","2":"z"}}`, graph.TaskTag, "config.json: id2label: 3 labels, but num_labels is 2"},
 		{`{"id2label":{"0":"x","2":"y"}}`, graph.TaskEncode, "config.json: byte 12: id2label: 2 labels but none for 1"},
 		{`{"hidden_size":4.5}`, graph.TaskEncode, "config.json: byte 15: hidden_size: 4.5 where an integer of at most 64 bits should stand"},
@@ -128,6 +129,22 @@ func TestSide(t *testing.T) {
 		}
 		if got := sideOf(files, graphOf(c.task, 3)); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.config, got, c.want)
+		}
+	}
+}
+
+// TestInnerLayers: a layer of ALBERT's may be several of the graph.
+func TestInnerLayers(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"num_hidden_layers":2,"inner_group_num":3}`: "",
+		`{"num_hidden_layers":6,"inner_group_num":3}`: "config.json: num_hidden_layers: 6, but the graph of m.onnx has 2 (config.json and graph do not belong together)",
+		`{"num_hidden_layers":6,"inner_group_num":1}`: "",
+		`{"num_hidden_layers":6,"inner_group_num":4}`: "",
+	} {
+		m := graphOf(graph.TaskEncode, 3)
+		m.Layers = 6
+		if got := sideOf(fstest.MapFS{"config.json": {Data: []byte(config)}}, m); got != want {
+			t.Errorf("%s: got %s, want %s", config, got, want)
 		}
 	}
 }
@@ -167,6 +184,20 @@ func TestOneLogit(t *testing.T) {
 			t.Errorf("%s: %s", config, got)
 		} else if diff := cmp.Diff(want, *m.Head); diff != "" {
 			t.Errorf("%s: %s", config, diff)
+		}
+	}
+}
+
+// TestRankerBesideGraph: what the file of prompts says of a cross-encoder's score counts.
+func TestRankerBesideGraph(t *testing.T) {
+	for _, linear := range []bool{false, true} {
+		s, err := readSide(fsFolder(fstest.MapFS{}, "m"), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := graphOf(graph.TaskClassify, 1)
+		if err := s.agrees("m.onnx", &pipeline{ranks: true, linear: &linear}, m); err != nil || m.Head.RankSigmoid == linear {
+			t.Errorf("linear %t: %v, %+v", linear, err, m.Head)
 		}
 	}
 }
