@@ -63,7 +63,7 @@ const (
 
 // layerTypes reads the kind of each layer.
 func layerTypes(c *config, s *strictjson.Scanner) (any, error) {
-	var kinds []string
+	kinds := []string{}
 	err := s.Array(func(int) error {
 		kind, err := s.String()
 		if err == nil && kind != fullAttention && kind != localAttention {

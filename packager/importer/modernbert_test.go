@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,8 @@ func TestLayerTypes(t *testing.T) {
 		}
 	}
 	for text, keys := range map[string]map[string]any{
+		"0 of them for": {"layer_types": []string{}},
+		"9 of them for": {"layer_types": slices.Repeat([]string{fullAttention}, 9)},
 		"2 of them for": {"layer_types": []string{fullAttention, localAttention}}, `unknown kind "linear"`: {"layer_types": []string{"linear"}},
 		`unknown value "yarn"`: {"rope_parameters": map[string]any{fullAttention: map[string]any{"rope_type": "yarn"}}},
 		"factor":               {"rope_parameters": map[string]any{fullAttention: map[string]any{"factor": 2}}},

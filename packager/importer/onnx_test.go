@@ -256,6 +256,7 @@ func TestAround(t *testing.T) {
 		{"nothing behind", embedder(graph.PoolMean, false, false), nil, 2, ""},
 		{"a layer", embedder(graph.PoolMean, true, true), dense, 4, ""},
 		{"another pooling", embedder(graph.PoolCLS, false, true), normalise, 0, "1_Pooling/config.json: pooling_mode: mean, but the graph of m.onnx pools by cls"},
+		{"a heavier pooling", embedder(graph.PoolWeighted, false, true), normalise, 0, "pooling_mode: mean, but the graph of m.onnx pools by weightedmean"},
 		{"a layer too many", embedder(graph.PoolMean, true, true), normalise, 0, "modules.json: 0 Dense modules, but the graph of m.onnx has 1"},
 		{"a layer too few", embedder(graph.PoolMean, false, true), dense, 0, "modules.json: 1 Dense modules, but the graph of m.onnx has 0"},
 		{"a layer to add", embedder(graph.PoolMean, false, false), dense, 0, "2_Dense/config.json"},

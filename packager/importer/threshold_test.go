@@ -21,6 +21,7 @@ func TestThresholds(t *testing.T) {
 		multi + `"thresholds":[0.5,0,1],`:                                {want: []float64{0.5, 0, 1}},
 		multi + `"thresholds":{"c":0.3,"a":0.1,"b":0.2},`:                {want: []float64{0.1, 0.2, 0.3}},
 		multi + `"thresholds":[0.5,0.5],`:                                {err: "thresholds: 2 thresholds for 3 labels"},
+		multi + `"thresholds":[0.5,0.5,0.5,0.5],`:                        {err: "4 thresholds for 3 labels"},
 		multi + `"thresholds":[],`:                                       {err: "0 thresholds for 3 labels"},
 		multi + `"thresholds":{"a":0.1,"b":0.2},`:                        {err: `none for the label "c"`},
 		multi + `"thresholds":{"a":0.1,"b":0.2,"c":0.3,"d":0.4},`:        {err: `"d" is none of the labels`},
