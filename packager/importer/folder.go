@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"slices"
 	"sort"
 
 	"skiff/formats/onnx"
@@ -63,8 +64,11 @@ func (f *folder) readIfThere(name string, max int64) ([]byte, bool, error) {
 	return data, err == nil, err
 }
 
-// note adds a file to those that were used.
+// note adds a file to those that were used, once however often it is read.
 func (f *folder) note(name string, data []byte) {
+	if slices.ContainsFunc(f.used, func(u FileInfo) bool { return u.Name == name }) {
+		return
+	}
 	sum := sha256.Sum256(data)
 	f.used = append(f.used, FileInfo{Name: name, Size: int64(len(data)), SHA256: hex.EncodeToString(sum[:])})
 }

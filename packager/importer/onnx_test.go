@@ -355,6 +355,40 @@ func TestInspectOddONNX(t *testing.T) {
 	}
 }
 
+// TestSourceOfONNX: the graph is one of the files that the digest of a model is over.
+func TestSourceOfONNX(t *testing.T) {
+	files := make(fstest.MapFS)
+	for _, name := range []string{"model.onnx", configName, "tokenizer_config.json", "vocab.txt"} {
+		data, err := os.ReadFile(filepath.Join(exports, "bert", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: data}
+	}
+	sources := make(map[string]bool)
+	for range 2 {
+		d, err := InspectFS(t.Context(), files, "m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := ""
+		for _, f := range d.Files {
+			names += f.Name + " "
+			if int64(len(files[f.Name].Data)) != f.Size {
+				t.Errorf("%s: %d bytes", f.Name, f.Size)
+			}
+		}
+		if names != "config.json model.onnx tokenizer_config.json vocab.txt " {
+			t.Errorf("files %s", names)
+		}
+		sources[d.Model.Source] = true
+		files["model.onnx"].Data = append(files["model.onnx"].Data, field(14, text(1, "k"), text(2, "v"))...)
+	}
+	if len(sources) != 2 {
+		t.Errorf("another graph, the same digest: %v", sources)
+	}
+}
+
 // TestTokenizerJSON: the tokenizer of a model, wherever it is and however it is stored.
 func TestTokenizerJSON(t *testing.T) {
 	root := t.TempDir()
