@@ -73,6 +73,28 @@ func TestRelease(t *testing.T) {
 	}
 }
 
+// TestWindows: every byte once and in order, each window released when it was looked at.
+func TestWindows(t *testing.T) {
+	data, at := make([]byte, 2*Window+3), 0
+	for i := range data {
+		data[i] = byte(i % 251)
+	}
+	var order []string
+	Windows(data, func(part []byte) {
+		order = append(order, fmt.Sprintf("release %d", len(part)))
+		at += len(part)
+	}, func(part []byte) {
+		order = append(order, fmt.Sprintf("visit %d", len(part)))
+		if &part[0] != &data[at] {
+			t.Errorf("not the bytes from %d on", at)
+		}
+	})
+	want := fmt.Sprintf("visit %d, release %[1]d, visit %[1]d, release %[1]d, visit 3, release 3", Window)
+	if got := strings.Join(order, ", "); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestParseIndex(t *testing.T) {
 	x, err := ParseIndex("i.json", []byte(`{"metadata":{},"weight_map":{"c":"2.bin","a":"1.bin","b":"2.bin"}}`), ".bin")
 	if err != nil || strings.Join(x.Shards, " ") != "1.bin 2.bin" || x.Want["c"] != "2.bin" {
