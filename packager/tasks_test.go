@@ -2,6 +2,7 @@ package packager_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -79,8 +80,10 @@ func TestMasksInBatches(t *testing.T) {
 				t.Fatalf("%s: text %d, %d masks (-alone +in the batch)\n%s", kernels, i, len(all[i]), diff)
 			}
 		}
-		if _, err := m.FillMask(t.Context(), []string{strings.Repeat("[MASK] ", 40)}, 3); err == nil {
-			t.Errorf("%s: more masks than a pass holds", kernels)
+		for masks, want := range map[int]error{16: nil, 17: infer.ErrInput, 40: infer.ErrInput} {
+			if _, err := m.FillMask(t.Context(), []string{"[MASK]", strings.Repeat("[MASK] ", masks)}, 3); !errors.Is(err, want) {
+				t.Errorf("%s: %d masks of the 16 that a pass holds: %v", kernels, masks, err)
+			}
 		}
 	}
 }
