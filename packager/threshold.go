@@ -19,7 +19,7 @@ func (c Config) thresholds(t Task) ([]float64, error) {
 		return t.Thresholds, nil
 	}
 	if t.Name != infer.TaskClassify {
-		return nil, fmt.Errorf("thresholds: %w: it is for %q and has no labels to judge", ErrTask, t.Name)
+		return nil, fmt.Errorf("thresholds: the model is for the task %s and has no labels to judge by scores", t.Name)
 	}
 	for _, label := range slices.Sorted(maps.Keys(c.Thresholds)) {
 		v := c.Thresholds[label]

@@ -27,7 +27,7 @@ func TestThresholds(t *testing.T) {
 		{map[string]float64{"b": 0.5}, Task{Name: infer.TaskClassify, Labels: labels}, nil, "none for the label a"},
 		{map[string]float64{"c": 0.5}, Task{Name: infer.TaskClassify, Labels: labels}, nil, "the model has the labels a, b"},
 		{map[string]float64{"a": 2}, Task{Name: infer.TaskClassify, Labels: labels}, nil, "want 0 to 1"},
-		{map[string]float64{AllLabels: 0.5}, Task{Name: infer.TaskTag, Labels: labels}, nil, "has no labels to judge"},
+		{map[string]float64{AllLabels: 0.5}, Task{Name: infer.TaskTag, Labels: labels}, nil, "the model is for the task tag and has no labels"},
 	} {
 		got, err := Config{Thresholds: c.given}.thresholds(c.task)
 		if diff := cmp.Diff(c.want, got); diff != "" || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
