@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,9 @@ func TestFixtures(t *testing.T) {
 			m := open(t, path)
 			g, report := build(t, m)
 			t.Logf("%s, %v -> %v, %d layers, %d heads: %.1e from the graph on %v tokens", g.Task, report.Inputs, report.Outputs, g.Layers, g.Heads, report.Diff, report.Lengths)
+			if most := []int{1, 7, 12, 19, 40, 150}; slices.Max(report.Lengths) != slices.Max(slices.DeleteFunc(most, func(n int) bool { return n > g.MaxPositions })) {
+				t.Errorf("compared on %v tokens of at most %d", report.Lengths, g.MaxPositions)
+			}
 			if strings.Contains(path, "int8") {
 				checkCodes(t, m, g, report)
 				return
@@ -37,23 +41,13 @@ func TestFixtures(t *testing.T) {
 // checkCodes expects every layer to keep its codes, and the report to say what that means.
 func checkCodes(t *testing.T, m *onnx.Model, g *graph.Model, report match.Report) {
 	t.Helper()
+	checkMeaning(t, g)
 	kept := 0
 	for _, l := range graph.Linears(g.Ops) {
 		if l.Int8 == nil {
 			continue
 		}
 		kept++
-		for i, w := range l.Weight {
-			row := i / l.In
-			zero := int32(0)
-			if l.Int8.Zero != nil {
-				zero = l.Int8.Zero[min(row, len(l.Int8.Zero)-1)]
-			}
-			want := float64(int32(l.Int8.Codes[i])-zero) * float64(l.Int8.Scale[min(row, len(l.Int8.Scale)-1)])
-			if float32(want) != w {
-				t.Fatalf("%s: number %d is %g, its code says %g", l.Name, i, w, want)
-			}
-		}
 	}
 	matrices := map[string]bool{}
 	for _, n := range m.Graph.Nodes {
@@ -63,6 +57,36 @@ func checkCodes(t *testing.T, m *onnx.Model, g *graph.Model, report match.Report
 	}
 	if kept != len(matrices) || report.Int8 < kept || len(report.Notes) == 0 {
 		t.Errorf("%d layers keep the codes of %d matrices, the report says %d and %q", kept, len(matrices), report.Int8, report.Notes)
+	}
+}
+
+// checkMeaning expects codes that are kept to stand for the numbers beside them.
+func checkMeaning(t *testing.T, g *graph.Model) {
+	t.Helper()
+	check := func(name string, data []float32, cols int, q *graph.Int8) {
+		if q == nil {
+			return
+		}
+		for i, w := range data {
+			row, zero := i/cols, int32(0)
+			if q.Zero != nil {
+				zero = q.Zero[min(row, len(q.Zero)-1)]
+			}
+			want := float64(int32(q.Codes[i])-zero) * float64(q.Scale[min(row, len(q.Scale)-1)])
+			if float32(want) != w {
+				t.Fatalf("%s: number %d is %g, its code says %g", name, i, w, want)
+			}
+		}
+	}
+	for _, op := range g.Ops {
+		switch o := op.(type) {
+		case *graph.Linear:
+			check(o.W.Name, o.W.Weight, o.W.In, o.W.Int8)
+		case *graph.Embed:
+			for _, l := range o.Lookups {
+				check(l.Table.Name, l.Table.Data, l.Table.Cols, l.Table.Int8)
+			}
+		}
 	}
 }
 

@@ -3,12 +3,12 @@ package match_test
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"skiff/formats/onnx"
-	"skiff/formats/tensor"
 	"skiff/packager/match"
 )
 
@@ -25,7 +25,9 @@ func TestRefusals(t *testing.T) {
 		{"a variance that is none", retype("ReduceMean", "ReduceMax", 1), "MatMul", []string{"what is multiplied is not understood", "embeddings/LayerNorm"}},
 		{"a sum over the tokens", retype("ReduceSum", "ReduceMax", 1), "Div", []string{"depends on the length"}},
 		{"heads in another order", perm("Transpose", 0, 0, 1, 2, 3), "MatMul", []string{"[1 11 4 9]", "no heads", "Transpose"}},
-		{"scores that no mask explains", tilted, "Softmax", []string{"is added to scores", "buckets"}},
+		{"scores that no mask explains", tilted(0, 1, 0, 1), "Softmax", []string{"is added to scores", "buckets"}},
+		{"heads with masks of their own", tilted(0, 0, -1e4, 0), "Softmax", []string{"heads with different masks"}},
+		{"a weight that is no number", input("MatMul", 0, 1, []int{36, 36}, append(ramp(36*36-1, -1, 1e-3), float32(math.NaN()))...), "", []string{"number 1295 is NaN"}},
 		{"a fixed length", func(g *onnx.Graph) { g.Inputs[1].Shape = []onnx.Dim{{Size: -1}, {Size: 128}} }, "", []string{"128 tokens and no other length"}},
 		{"a fixed batch", func(g *onnx.Graph) { g.Inputs[0].Shape = []onnx.Dim{{Size: 4}, {Size: -1}} }, "", []string{"takes 4 texts"}},
 		{"no words", func(g *onnx.Graph) { g.Inputs[0].Name, g.Inputs[2].Name = "a", "b" }, "", nil},
@@ -83,16 +85,13 @@ func perm(op string, nth int, to ...int64) func(g *onnx.Graph) {
 }
 
 // tilted adds a number of each head to its scores.
-func tilted(g *onnx.Graph) {
-	for i, n := range g.Nodes {
-		if n.Op != "Softmax" {
-			continue
-		}
+func tilted(numbers ...float32) func(g *onnx.Graph) {
+	return func(g *onnx.Graph) {
+		i := slices.IndexFunc(g.Nodes, func(n *onnx.Node) bool { return n.Op == "Softmax" })
+		n := g.Nodes[i]
 		c := *n
 		c.Inputs = []string{"odd"}
-		add := &onnx.Node{Name: "odd", Op: "Add", Version: n.Version, Inputs: []string{n.Inputs[0], "ramp"}, Outputs: []string{"odd"}}
-		g.Consts["ramp"] = tensor.View{Name: "ramp", DType: tensor.F32, Shape: []int{4, 1, 1}, Data: []byte{0, 0, 0, 0, 0, 0, 0x80, 0x3f, 0, 0, 0, 0, 0, 0, 0x80, 0x3f}}
+		add := &onnx.Node{Name: "odd", Op: "Add", Version: n.Version, Inputs: []string{n.Inputs[0], floatConst(g, "ramp", []int{4, 1, 1}, numbers...)}, Outputs: []string{"odd"}}
 		g.Nodes = slices.Concat(g.Nodes[:i], []*onnx.Node{add, &c}, g.Nodes[i+1:])
-		return
 	}
 }
