@@ -85,6 +85,14 @@ func (a *asking) suits(name string) error {
 	return nil
 }
 
+// flagged names the flag in place of the field that an error is about.
+func flagged(err error) error {
+	if bad, ok := errors.AsType[*infer.InputError](err); ok && bad.Field == "stride" {
+		return fmt.Errorf("--doc-stride: %w", bad.Err)
+	}
+	return err
+}
+
 // thresholds are the user's, or the model's own.
 func (a *asking) thresholds(own []float64) []float64 {
 	if a.threshold >= 0 {

@@ -115,6 +115,12 @@ func TestRunFlags(t *testing.T) {
 			if len(got) != 1 || !c.check(got[0]) {
 				t.Errorf("%s %s: %+v", name, c.flags, got)
 			}
+			if name == "bert-question-answering" {
+				r := h.run(t, c.stdin, append(args, "--max-seq-len", "10", "--doc-stride", "9")...)
+				if r.status != statusFailed || !strings.Contains(r.stderr, "--doc-stride: two windows would share") {
+					t.Errorf("a stride of a whole window: status %d, %q", r.status, r.stderr)
+				}
+			}
 			r := h.run(t, c.stdin, append(args, strings.Fields(c.other)...)...)
 			if r.status != statusUsage || r.stdout != "" || !strings.Contains(r.stderr, "and this model is for") {
 				t.Errorf("%s %s: status %d, %q", name, c.other, r.status, r.stderr)

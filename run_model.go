@@ -101,7 +101,7 @@ func (r modelRunner) find(ctx context.Context, batch []input) ([]answer, error) 
 		}
 		spans, err := r.Answers(ctx, in.Text, *in.Pair, r.ask.finding)
 		if err != nil {
-			return nil, err
+			return nil, flagged(err)
 		}
 		out[i] = found(*in.Pair, spans, r.ask.top)
 	}

@@ -153,7 +153,7 @@ func (r *reference) find(in input) (answer, error) {
 	}
 	windows, err := r.ask.finding.Windows(r.tok, in.Text, *in.Pair, r.model.MaxTokens)
 	if err != nil {
-		return answer{}, err
+		return answer{}, flagged(err)
 	}
 	logits := make([][][]float32, len(windows))
 	for i := range windows {
