@@ -24,6 +24,8 @@ func TestThresholds(t *testing.T) {
 		{map[string]float64{AllLabels: 0.4}, Task{Name: infer.TaskClassify, Labels: labels, Thresholds: []float64{0.1, 0.2}}, []float64{0.4}, ""},
 		{map[string]float64{AllLabels: 0.4, "b": 0.5}, Task{Name: infer.TaskClassify, Labels: labels}, []float64{0.4, 0.5}, ""},
 		{map[string]float64{"b": 0.5}, Task{Name: infer.TaskClassify, Labels: labels, Thresholds: []float64{0.1}}, []float64{0.1, 0.5}, ""},
+		{map[string]float64{"a": 0.5}, Task{Name: infer.TaskClassify, Labels: labels, Thresholds: []float64{0.1, 0.2}}, []float64{0.5, 0.2}, ""},
+		{map[string]float64{AllLabels: 0.4, "b": 0.5}, Task{Name: infer.TaskClassify, Labels: labels, Thresholds: []float64{0.1, 0.2}}, []float64{0.4, 0.5}, ""},
 		{map[string]float64{"b": 0.5}, Task{Name: infer.TaskClassify, Labels: labels}, nil, "none for the label a"},
 		{map[string]float64{"c": 0.5}, Task{Name: infer.TaskClassify, Labels: labels}, nil, "the model has the labels a, b"},
 		{map[string]float64{"a": 2}, Task{Name: infer.TaskClassify, Labels: labels}, nil, "want 0 to 1"},
