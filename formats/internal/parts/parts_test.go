@@ -61,13 +61,19 @@ func TestRelease(t *testing.T) {
 		}
 		var got []byte
 		Windows(p.Data[5:], p.Release, func(data []byte) { got = append(got, data...) })
-		Set{p}.Release(p.Data[len(p.Data)-1:])
+		q, err := open("a.bin", 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, data := range [][]byte{p.Data[len(p.Data)-1:], q.Data[len(q.Data)-1:], q.Data} {
+			Set{p, q}.Release(data)
+		}
 		p.Release(got)
 		p.Release(nil)
-		if string(got) != text[5:] || string(p.Data) != text {
+		if string(got) != text[5:] || string(p.Data) != text || string(q.Data) != text {
 			t.Errorf("%s: other bytes", kind)
 		}
-		if err := p.Close(); err != nil {
+		if err := (Set{p, q}).Close(); err != nil {
 			t.Error(err)
 		}
 	}
