@@ -2,8 +2,10 @@ package importer
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -280,6 +282,34 @@ func TestPublishedKeys(t *testing.T) {
 	} {
 		if _, err := parseConfig(configName, []byte(text)); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestDecoderBias: which of two biases counts, should they differ.
+func TestDecoderBias(t *testing.T) {
+	untied := map[string]any{"tie_word_embeddings": false}
+	for _, c := range []struct {
+		headCase
+		want string
+	}{
+		{headCase{from: "bert-masked-lm", class: "BertForMaskedLM", add: shapes("cls.predictions.decoder", 750, 32)}, "cls.predictions.bias"},
+		{headCase{from: "bert-masked-lm", class: "BertForMaskedLM", keys: untied, add: shapes("cls.predictions.decoder", 750, 32)}, "cls.predictions.decoder.bias"},
+		{headCase{from: "mobilebert-sequence-classification", class: "MobileBertForMaskedLM", drop: []string{"classifier"}, keys: untied,
+			add: with(with(with(transform(40), "cls.predictions.dense.weight", 16, 750), "cls.predictions.decoder.weight", 750, 24), "cls.predictions.decoder.bias", 750)}, "cls.predictions.decoder.bias"},
+	} {
+		all := c.tensors(t, shared(t, "fixtures", c.from))
+		m, err := OpenFS(t.Context(), c.folder(t), "m")
+		if err != nil {
+			t.Errorf("%s: %v", c.class, err)
+			continue
+		}
+		var got []byte
+		for _, x := range m.Ops[len(m.Ops)-1].(*graph.Linear).W.Bias {
+			got = binary.LittleEndian.AppendUint32(got, math.Float32bits(x))
+		}
+		if string(got) != all[c.want].data {
+			t.Errorf("%s, %v: not the values of %s", c.class, c.keys, c.want)
 		}
 	}
 }
