@@ -279,6 +279,26 @@ func TestAround(t *testing.T) {
 	}
 }
 
+// TestPipeline: rows of another width are no rows of the pooling's; where there are no
+// prompts, none is left out.
+func TestPipeline(t *testing.T) {
+	for width, ok := range map[int]bool{0: true, 1: false, 2: true, 3: false} {
+		p := &pipeline{width: width, widthKey: "embedding_dimension"}
+		if err := p.fits(&graph.Model{Hidden: 2}); (err == nil) != ok {
+			t.Errorf("width %d: %v", width, err)
+		}
+	}
+	for _, prompts := range []map[string]string{nil, {"query": "q: "}} {
+		for _, include := range []bool{false, true} {
+			m := embedder(graph.PoolMean, false, false)
+			(&pipeline{prompts: prompts, includePrompt: include}).prompt(m)
+			if m.LeavesPrompt() != (prompts != nil && !include) {
+				t.Errorf("prompts %v, included %t: left out %t", prompts, include, m.LeavesPrompt())
+			}
+		}
+	}
+}
+
 // field, text and number write protobuf.
 func field(num protowire.Number, parts ...[]byte) []byte {
 	var body []byte
