@@ -48,7 +48,10 @@ func TestNoUnknown(t *testing.T) {
 	if _, err := g.Reference().Embed("zzz"); err == nil {
 		t.Error("the reference embeds a word that is not known")
 	}
-	if _, _, err := Pack(t.Context(), g, Config{Key: sign.FromSeed([32]byte{1}), Fast: true}); err == nil || !strings.Contains(err.Error(), "refuses all but") {
-		t.Errorf("pack: %v", err)
+	for prefix, want := range map[string]string{"": "refuses all but 1 texts", "zzz ": "refuses all but 0 texts"} {
+		g.Prefix = prefix
+		if _, _, err := Pack(t.Context(), g, Config{Key: sign.FromSeed([32]byte{1}), Fast: true}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("pack with the prompt %q: %v", prefix, err)
+		}
 	}
 }
