@@ -31,6 +31,7 @@ type answer struct {
 	Hidden     [][]float32        `json:"last_hidden_state,omitempty"` // T rows of H
 
 	shown []string // labels of the line that is printed without --json; each has a score
+	masks []string // words and scores of each mask, for that line
 }
 
 type entity struct {
@@ -102,16 +103,20 @@ func found(text string, spans []task.Span, top int) answer {
 }
 
 func filled(masks [][]infer.Candidate) answer {
-	lists := make([][]candidate, len(masks))
+	lists, shown := make([][]candidate, len(masks)), make([]string, len(masks))
 	for i, words := range masks {
+		var line []string
 		for _, w := range words {
 			lists[i] = append(lists[i], candidate{w.Token, w.ID, w.Score})
+			line = append(line, fmt.Sprintf("%s %g", w.Token, w.Score))
 		}
+		shown[i] = strings.Join(line, " ")
 	}
+	a := answer{Candidates: lists, masks: shown}
 	if len(lists) == 1 {
-		return answer{Candidates: lists[0]}
+		a.Candidates = lists[0]
 	}
-	return answer{Candidates: lists}
+	return a
 }
 
 // print writes an answer as JSON, or as one line for people.
@@ -143,7 +148,7 @@ func (a answer) line() string {
 			words = append(words, fmt.Sprintf("%s:%q", e.Label, e.Text))
 		}
 	case a.Candidates != nil:
-		return fmt.Sprint(a.Candidates)
+		return strings.Join(a.masks, " | ")
 	}
 	for _, x := range a.Embedding {
 		words = append(words, strconv.FormatFloat(float64(x), 'g', -1, 32))

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"skiff/runtime/infer"
+)
 
 // TestClassifiedLine: without --json every label that is shown has its own score.
 func TestClassifiedLine(t *testing.T) {
@@ -21,6 +25,16 @@ func TestClassifiedLine(t *testing.T) {
 	} {
 		if got := classified(labels, scores, c.thresholds, c.top).line(); got != c.want {
 			t.Errorf("thresholds %v, top %d: %q, want %q", c.thresholds, c.top, got, c.want)
+		}
+	}
+}
+
+// TestFilledLine: without --json the words of each mask stand with their scores, masks apart.
+func TestFilledLine(t *testing.T) {
+	masks := [][]infer.Candidate{{{ID: 3, Token: "dog", Score: 0.5}, {ID: 4, Token: "cat", Score: 0.25}}, {{ID: 5, Token: "sat", Score: 1}}}
+	for n, want := range []string{"", "dog 0.5 cat 0.25", "dog 0.5 cat 0.25 | sat 1"} {
+		if got := filled(masks[:n]).line(); got != want {
+			t.Errorf("%d masks: %q, want %q", n, got, want)
 		}
 	}
 }

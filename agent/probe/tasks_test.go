@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -268,10 +269,37 @@ func TestServeAnswer(t *testing.T) {
 	if len(several.Answers) != 3 || several.Answers[0] != several.Answer || several.Answers[0].Score < several.Answers[1].Score {
 		t.Errorf("%+v", several)
 	}
+	shorter, empty := 0, map[bool]int{}
+	for _, c := range golden.Cases {
+		question := map[string]any{"question": c.Text[0], "context": c.Text[1]}
+		var free, one serve.Answer
+		ask(t, m, "/v1/answer", question, &free)
+		ask(t, m, "/v1/answer", merged(question, "max_answer_len", 1), &one)
+		if len(one.Text) < len(free.Text) {
+			shorter++
+		}
+		for _, impossible := range []bool{false, true} {
+			several.Answers = nil
+			ask(t, m, "/v1/answer", merged(merged(question, "top_k", 100), "handle_impossible_answer", impossible), &several)
+			if slices.ContainsFunc(several.Answers, func(a serve.Answer) bool { return a.Text == "" }) {
+				empty[impossible]++
+			}
+		}
+	}
+	if shorter == 0 || empty[false] != 0 || empty[true] == 0 {
+		t.Errorf("%d answers are shorter as one token; %d lists hold none where it is not asked for, %d where it is", shorter, empty[false], empty[true])
+	}
 	for param, how := range map[string]serve.Search{"question": {Window: 4}, "doc_stride": {Window: 16, Stride: 400}} {
 		_, err := m.Find(t.Context(), golden.Cases[0].Text[0], golden.Cases[0].Text[1], how)
 		if bad, ok := errors.AsType[*serve.InputError](err); !ok || bad.Param != param || !errors.Is(err, serve.ErrInput) {
 			t.Errorf("%+v: %v", how, err)
 		}
 	}
+}
+
+// merged is a request with one more field.
+func merged(request map[string]any, field string, value any) map[string]any {
+	all := maps.Clone(request)
+	all[field] = value
+	return all
 }
