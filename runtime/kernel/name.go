@@ -95,53 +95,11 @@ func Parse(name string) (*Kernel, error) {
 }
 
 func parse(name string) (*Kernel, error) {
-	head, params, _ := strings.Cut(name, "/")
-	op, _, _ := strings.Cut(head, ".")
-	p := paramReader{rest: params}
-	var k *Kernel
-	var err error
-	switch op {
-	case "embed":
-		k, err = NewEmbed(p.int("h"), p.float("eps"))
-	case "linear":
-		k, err = newLinear(linearForm{outliers: p.int("o"), act: parseAct(p.next()), zeros: p.flag("zero")})
-	case "attention":
-		k, err = NewAttention(p.int("a"), p.int("d"), p.float("s"))
-	case "addnorm":
-		k, err = NewAddNorm(p.int("h"), p.float("eps"))
-	case "meanpool":
-		k, err = NewMeanPool(p.int("h"))
-	case "l2norm":
-		k, err = NewL2Norm(p.int("h"))
-	case "attend":
-		k, err = NewAttend(p.int("a"), p.int("d"), p.float("s"), p.attendOptions())
-	case "lookup":
-		k, err = newLookup(p.int("n"), p.int("h"), p.flag("zero"))
-	case "norm":
-		k, err = NewNorm(p.int("h"), p.float("eps"))
-	case "nonorm":
-		k, err = NewNoNorm(p.int("h"), p.flag("residual"))
-	case "add":
-		k, err = NewAdd(p.int("h"))
-	case "glu":
-		k, err = NewGLU(p.int("f"), parseAct(p.next()))
-	case "activation":
-		k, err = NewActivation(p.int("h"), parseAct(p.next()))
-	case "trigram":
-		k, err = NewTrigram(p.int("h"))
-	case "pool":
-		k, err = NewPool(parsePool(p.next()), p.int("h"))
-	case "poolafter":
-		k, err = NewPoolAfter(parsePool(p.next()), p.int("h"))
-	case "concat":
-		k, err = NewConcat(p.int("n"), p.int("h"))
-	default:
-		return nil, fmt.Errorf("op %.20q", op)
+	f, err := readForm(name)
+	if err != nil {
+		return nil, err
 	}
-	if p.bad {
-		return nil, fmt.Errorf("parameters %.50q", params)
-	}
-	return k, err
+	return f.kernel()
 }
 
 // paramReader takes comma-separated parameters off the front of rest. What it accepts
