@@ -1,6 +1,7 @@
 // Package engine executes a program (runtime/program) over one linear memory, on one
-// of three kinds of machine that give the same bits: WebAssembly compiled by wazero,
-// WebAssembly interpreted by wazero, and the kernels' Go references.
+// of four kinds of machine that give the same bits: assembly for this CPU (runtime/native),
+// WebAssembly compiled by wazero, WebAssembly interpreted by wazero, and the kernels' Go
+// references.
 //
 // Data flow: New proves the program, makes the memory and the workers; the caller lays
 // the weights into Memory; Run writes token ids and sequence starts, then drives the
@@ -19,8 +20,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
+	"time"
 
 	"skiff/runtime/kernel"
+	"skiff/runtime/native"
 	"skiff/runtime/program"
 )
 
@@ -28,9 +33,12 @@ import (
 type Kind uint8
 
 const (
-	// Auto is the compiler where wazero has one for this CPU, else the Go references,
-	// else, on a big-endian CPU, the interpreter.
+	// Auto is the fastest set of assembly that can run the program's linears on this CPU,
+	// else the compiler where wazero has one, else the Go references, else, on a big-endian
+	// CPU, the interpreter.
 	Auto Kind = iota
+	// Native is a set of assembly; New refuses where none can run the program.
+	Native
 	// Wasm is wazero's compiler; New refuses where there is none.
 	Wasm
 	// Interp is wazero's interpreter: slow, for comparison and for doubt.
@@ -39,11 +47,13 @@ const (
 	Go
 )
 
-// String is the kind's name, as SKIFF_KERNELS and ParseKind know it.
+// String is the kind's name, as SKIFF_KERNELS and Parse know it.
 func (k Kind) String() string {
 	switch k {
 	case Auto:
 		return "auto"
+	case Native:
+		return "native"
 	case Wasm:
 		return "wasm"
 	case Interp:
@@ -54,17 +64,29 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
 
-// ParseKind reads a kind's name; the empty name is Auto.
-func ParseKind(name string) (Kind, error) {
-	for _, k := range []Kind{Auto, Wasm, Interp, Go} {
-		if name == k.String() {
-			return k, nil
+// Parse reads what kernels are asked for: the name of a Kind, or of a set of assembly that
+// this build has and this CPU can run. The empty name is auto.
+func Parse(kernels string) (Config, error) {
+	if kernels == "" {
+		return Config{}, nil
+	}
+	for _, k := range []Kind{Auto, Native, Wasm, Interp, Go} {
+		if kernels == k.String() {
+			return Config{Kind: k}, nil
 		}
 	}
-	if name == "" {
-		return Auto, nil
+	if !slices.Contains(native.Names(), kernels) {
+		return Config{}, fmt.Errorf("kernels %q: want %s", kernels, strings.Join(Names(), ", "))
 	}
-	return Auto, fmt.Errorf("kernels %q: want auto, wasm, interp or go", name)
+	if _, err := native.Find(kernels); err != nil {
+		return Config{}, err
+	}
+	return Config{Kind: Native, Set: kernels}, nil
+}
+
+// Names is what Parse knows in this build, whatever the CPU.
+func Names() []string {
+	return append([]string{"auto", "native", "wasm", "interp", "go"}, native.Names()...)
 }
 
 // MaxWorkers is the largest number of workers New starts.
@@ -79,13 +101,17 @@ var ErrMemory = errors.New("program needs more memory than this build allows")
 // ErrNoCompiler is returned when Wasm is asked for where wazero cannot compile.
 var ErrNoCompiler = errors.New("no WebAssembly compiler for this CPU")
 
+// ErrNoNative is returned when Native is asked for where no set can run the program.
+var ErrNoNative = errors.New("no assembly for this program on this CPU")
+
 // ErrByteOrder is returned when Go is asked for on a big-endian CPU.
 var ErrByteOrder = errors.New("the Go kernels need a little-endian CPU")
 
 // Config says how to run. The zero value is Auto with one worker per CPU, at most 4.
 type Config struct {
 	Kind    Kind
-	Workers int // 0: one per CPU, at most 4
+	Set     string // of Native: the one set to use; "" is the fastest that can run the program
+	Workers int    // 0: one per CPU, at most 4
 }
 
 // Machine is a program in memory, ready to run. Run is not safe for concurrent use.
@@ -99,7 +125,12 @@ type Machine struct {
 	workers []*worker // at least two
 	active  int       // workers that Run uses
 	pool    *pool
+	trace   Trace // nil but in a copy made by Traced
 }
+
+// Trace is told of every call of a kernel: units [lo, hi) of a step took d on a worker. The
+// workers, numbered from 0, call it concurrently.
+type Trace func(worker, step, lo, hi int, d time.Duration)
 
 // backend is one kind of machine: a memory, and callers of the kernels over it.
 type backend interface {
@@ -116,6 +147,7 @@ type caller interface {
 // worker is a caller with its own scratch.
 type worker struct {
 	caller
+	index   int
 	scratch uint32
 }
 
@@ -145,6 +177,9 @@ func New(ctx context.Context, p *program.Program, cfg Config) (*Machine, error) 
 }
 
 func (m *Machine) start(ctx context.Context, workers int) error {
+	if m.kind == Native {
+		return fmt.Errorf("start %s: %w", m.kind, ErrNoNative)
+	}
 	if m.kind == Auto {
 		m.kind = best()
 	}
@@ -164,7 +199,7 @@ func (m *Machine) start(ctx context.Context, workers int) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("start %s: %w", m.kind, err), m.backend.close(ctx))
 		}
-		m.workers = append(m.workers, &worker{caller: c, scratch: m.prog.ScratchOf(i)})
+		m.workers = append(m.workers, &worker{caller: c, index: i, scratch: m.prog.ScratchOf(i)})
 	}
 	m.pool = startPool(m.workers[1:])
 	return nil
@@ -172,6 +207,15 @@ func (m *Machine) start(ctx context.Context, workers int) error {
 
 // Kind is what runs the kernels; never Auto.
 func (m *Machine) Kind() Kind { return m.kind }
+
+// Kernels names what runs the kernels: a set of assembly, "wasm", "interp" or "go".
+func (m *Machine) Kernels() string { return m.kind.String() }
+
+// PackWeights lays rows of an int8 matrix [N][k] into the panels at dst that this
+// machine's linears read: see kernel.PackWeights.
+func (m *Machine) PackWeights(dst, codes []byte, first, k int) error {
+	return kernel.PackWeights(dst, codes, first, k)
+}
 
 // Workers is the number of workers that Run uses.
 func (m *Machine) Workers() int { return m.active }
@@ -185,6 +229,14 @@ func (m *Machine) Memory() []byte { return m.mem }
 func (m *Machine) Using(n int) *Machine {
 	view := *m
 	view.active = max(1, min(n, len(m.workers)))
+	return &view
+}
+
+// Traced is the same machine, reporting every call of a kernel to t: for profiles. Memory
+// and handles are shared, so the two must not run at once. It is not to be closed.
+func (m *Machine) Traced(t Trace) *Machine {
+	view := *m
+	view.trace = t
 	return &view
 }
 

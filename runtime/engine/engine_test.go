@@ -9,8 +9,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"skiff/runtime/kernel"
+	"skiff/runtime/native"
 	"skiff/runtime/program"
 )
 
@@ -139,12 +141,20 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := New(context.Background(), p, Config{}); !errors.Is(err, program.ErrInvalid) {
 		t.Errorf("no steps: %v", err)
 	}
-	for name, want := range map[string]Kind{"": Auto, "auto": Auto, "wasm": Wasm, "interp": Interp, "go": Go} {
-		if got, err := ParseKind(name); err != nil || got != want {
+}
+
+func TestParse(t *testing.T) {
+	for name, want := range map[string]Kind{"": Auto, "auto": Auto, "native": Native, "wasm": Wasm, "interp": Interp, "go": Go} {
+		if got, err := Parse(name); err != nil || got != (Config{Kind: want}) {
 			t.Errorf("%q: %v, %v", name, got, err)
 		}
 	}
-	if _, err := ParseKind("gpu"); err == nil {
+	for _, set := range native.Sets() {
+		if got, err := Parse(set.Name()); err != nil || got != (Config{Kind: Native, Set: set.Name()}) {
+			t.Errorf("%q: %v, %v", set.Name(), got, err)
+		}
+	}
+	if _, err := Parse("gpu"); err == nil {
 		t.Error("gpu is a kind")
 	}
 }
@@ -180,7 +190,7 @@ func TestEveryUnitOnce(t *testing.T) {
 				w.caller = &counter{mu: &mu, seen: seen}
 			}
 			j := &m.pool.job
-			j.ctx, j.prog, j.stage, j.units, j.grain, j.err = context.Background(), p, &m.stages[0], units, grain, nil
+			j.ctx, j.machine, j.stage, j.units, j.grain, j.err = context.Background(), m, &m.stages[0], units, grain, nil
 			j.next.Store(0)
 			m.pool.run(m.workers[0], 2)
 			for u := range units {
@@ -265,5 +275,29 @@ func TestPicks(t *testing.T) {
 				t.Errorf("%s: %s: ran", kind, name)
 			}
 		}
+	}
+}
+
+// A traced machine tells of every step of every range; the machine itself stays silent.
+func TestTraced(t *testing.T) {
+	p, _ := mean(t)
+	m := start(t, p, Config{Kind: Go, Workers: 2})
+	var mu sync.Mutex
+	units := map[int]int{}
+	view := m.Traced(func(worker, step, lo, hi int, d time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		units[step] += hi - lo
+		if worker < 0 || worker > 1 || d < 0 {
+			t.Errorf("worker %d, %v", worker, d)
+		}
+	})
+	for _, m := range []*Machine{view, m} {
+		if _, err := m.Run(context.Background(), pass(3, 2, 1), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if units[0] != 3 || units[1] != 3 || len(units) != 2 {
+		t.Errorf("units of steps: %v", units)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"skiff/runtime/kernel"
 	"skiff/runtime/program"
@@ -181,7 +182,7 @@ func (m *Machine) put(base uint32, i int, v int32) {
 // job is one stage being run: workers claim ranges of units until none is left.
 type job struct {
 	ctx          context.Context
-	prog         *program.Program
+	machine      *Machine
 	stage        *stage
 	units, grain int
 	next         atomic.Int64
@@ -196,7 +197,7 @@ func (m *Machine) runStage(ctx context.Context, st *stage, tokens, seqs int) err
 		return m.runRanges(ctx, m.workers[0], st, units, grain)
 	}
 	j := &m.pool.job
-	j.ctx, j.prog, j.stage, j.units, j.grain, j.err = ctx, m.prog, st, units, grain, nil
+	j.ctx, j.machine, j.stage, j.units, j.grain, j.err = ctx, m, st, units, grain, nil
 	j.next.Store(0)
 	m.pool.run(m.workers[0], m.active-1)
 	return j.err
@@ -205,7 +206,7 @@ func (m *Machine) runStage(ctx context.Context, st *stage, tokens, seqs int) err
 // runRanges does a whole stage on one worker.
 func (m *Machine) runRanges(ctx context.Context, w *worker, st *stage, units, grain int) error {
 	for lo := 0; lo < units; lo += grain {
-		if err := w.runRange(ctx, m.prog, st, lo, min(lo+grain, units)); err != nil {
+		if err := w.runRange(ctx, m, st, lo, min(lo+grain, units)); err != nil {
 			return err
 		}
 	}
@@ -231,12 +232,20 @@ func (m *Machine) grain(st *stage, units, tokens, seqs int) int {
 	return min(grain, (share+like-1)/like*like)
 }
 
-// runRange does the units [lo, hi) of a stage, step by step.
-func (w *worker) runRange(ctx context.Context, p *program.Program, st *stage, lo, hi int) error {
+// runRange does the units [lo, hi) of a stage, step by step. It is the one place where
+// kernels are called.
+func (w *worker) runRange(ctx context.Context, m *Machine, st *stage, lo, hi int) error {
 	for i := st.First; i < st.End; i++ {
-		s := &p.Steps[i]
+		s := &m.prog.Steps[i]
+		var began time.Time
+		if m.trace != nil {
+			began = time.Now()
+		}
 		if err := w.call(ctx, int(s.Kernel), uint32(lo), uint32(hi), w.scratch, s.Args); err != nil {
-			return fmt.Errorf("step %d, %s: %w", i, p.Kernels[s.Kernel], err)
+			return fmt.Errorf("step %d, %s: %w", i, m.prog.Kernels[s.Kernel], err)
+		}
+		if m.trace != nil {
+			m.trace(w.index, i, lo, hi, time.Since(began))
 		}
 	}
 	return nil
@@ -249,7 +258,7 @@ func (j *job) work(w *worker) {
 		if lo >= j.units {
 			return
 		}
-		if err := w.runRange(j.ctx, j.prog, j.stage, lo, min(lo+j.grain, j.units)); err != nil {
+		if err := w.runRange(j.ctx, j.machine, j.stage, lo, min(lo+j.grain, j.units)); err != nil {
 			j.mu.Lock()
 			if j.err == nil {
 				j.err = err

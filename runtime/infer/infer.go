@@ -60,7 +60,7 @@ func (e *InputError) Unwrap() []error { return []error{ErrInput, e.Err} }
 // Config says how to run a bundle. The zero value picks the engine by CPU and uses one
 // worker per CPU, at most 4.
 type Config struct {
-	Kernels string // auto, wasm, interp or go; empty is auto
+	Kernels string // one of engine.Names: auto, native, wasm, interp, go or a set of assembly; empty is auto
 	Workers int
 }
 
@@ -82,7 +82,7 @@ type Model struct {
 // Fit says whether this build can run a bundle, from its manifest alone: before a byte
 // of a chunk is fetched. The error wraps ErrIncompatible.
 func Fit(m *bundle.Manifest, cfg Config) error {
-	kind, err := engine.ParseKind(cfg.Kernels)
+	engineCfg, err := engine.Parse(cfg.Kernels)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrIncompatible, err)
 	}
@@ -94,7 +94,7 @@ func Fit(m *bundle.Manifest, cfg Config) error {
 		return fmt.Errorf("%w: task %q", ErrIncompatible, m.Task)
 	case need > engine.MaxMemory || m.Memory.Weights > engine.MaxMemory || m.Memory.Arena > engine.MaxMemory:
 		return fmt.Errorf("%w: it needs %d bytes of memory, the most is %d", ErrIncompatible, need, uint64(engine.MaxMemory))
-	case kind == engine.Wasm && !engine.CanCompile():
+	case engineCfg.Kind == engine.Wasm && !engine.CanCompile():
 		return fmt.Errorf("%w: %w", ErrIncompatible, engine.ErrNoCompiler)
 	}
 	return nil
@@ -113,15 +113,16 @@ func Load(ctx context.Context, b *bundle.Bundle, cfg Config) (*Model, error) {
 	if err := m.readProgram(ctx, b); err != nil {
 		return nil, fmt.Errorf("load program: %w", err)
 	}
-	kind, err := engine.ParseKind(cfg.Kernels)
+	engineCfg, err := engine.Parse(cfg.Kernels)
 	if err != nil {
 		return nil, err
 	}
-	m.machine, err = engine.New(ctx, m.prog, engine.Config{Kind: kind, Workers: cfg.Workers})
+	engineCfg.Workers = cfg.Workers
+	m.machine, err = engine.New(ctx, m.prog, engineCfg)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrIncompatible, err)
 	}
-	if err := place(ctx, b, m.prog, m.machine.Memory()); err != nil {
+	if err := place(ctx, b, m.prog, m.machine); err != nil {
 		return nil, errors.Join(fmt.Errorf("load weights: %w", err), m.machine.Close(ctx))
 	}
 	return m, nil
@@ -224,8 +225,8 @@ func (m *Model) Digest() bundle.Digest { return m.digest }
 // Dim is the length of an embedding, H.
 func (m *Model) Dim() int { return int(m.prog.Hidden) }
 
-// Kernels names what runs the kernels: wasm, interp or go.
-func (m *Model) Kernels() string { return m.machine.Kind().String() }
+// Kernels names what runs the kernels: a set of assembly, wasm, interp or go.
+func (m *Model) Kernels() string { return m.machine.Kernels() }
 
 // Workers is the number of workers.
 func (m *Model) Workers() int { return m.machine.Workers() }

@@ -8,13 +8,14 @@ import (
 
 	"skiff/formats/bundle"
 	"skiff/formats/tensor"
-	"skiff/runtime/kernel"
+	"skiff/runtime/engine"
 	"skiff/runtime/program"
 )
 
 // place streams every tensor the program names to its offset in memory, in the layout
 // the kernels read. Memory must be zeroed: pads stay zero.
-func place(ctx context.Context, b *bundle.Bundle, p *program.Program, mem []byte) error {
+func place(ctx context.Context, b *bundle.Bundle, p *program.Program, machine *engine.Machine) error {
+	mem := machine.Memory()
 	for _, w := range p.Weights {
 		o, ok := b.Object(bundle.KindTensor, w.Tensor)
 		if !ok {
@@ -23,7 +24,7 @@ func place(ctx context.Context, b *bundle.Bundle, p *program.Program, mem []byte
 		if err := checkTensor(o, w); err != nil {
 			return fmt.Errorf("tensor %s: %w", w.Tensor, err)
 		}
-		l := layer{weight: w, dst: mem[w.Offset : uint64(w.Offset)+w.Bytes()]}
+		l := layer{weight: w, pack: machine.PackWeights, dst: mem[w.Offset : uint64(w.Offset)+w.Bytes()]}
 		if err := b.Each(ctx, o, l.add); err != nil {
 			return fmt.Errorf("tensor %s: %w", w.Tensor, err)
 		}
@@ -58,6 +59,7 @@ func checkTensor(o bundle.Object, w program.Weight) error {
 // layer lays one tensor down row by row as its pieces come.
 type layer struct {
 	weight program.Weight
+	pack   func(dst, codes []byte, first, k int) error // rows into panels
 	dst    []byte
 	row    int    // rows laid
 	rest   []byte // the start of a row that its chunk did not end
@@ -107,7 +109,7 @@ func (l *layer) lay(rows []byte, from, to int) error {
 		return err
 	}
 	if l.weight.Layout == program.Panels {
-		if err := kernel.PackWeights(l.dst, rows, l.row, from); err != nil {
+		if err := l.pack(l.dst, rows, l.row, from); err != nil {
 			return err
 		}
 		l.row += len(rows) / from

@@ -41,11 +41,11 @@ func (m *Model) replay(ctx context.Context) error {
 		}
 		for block := range min(len(got.Blocks), len(want.Blocks)) {
 			if got.Blocks[block] != want.Blocks[block] {
-				return fmt.Errorf("%w: golden %d, block %q, %d workers, %s kernels", ErrMismatch, i, m.prog.Taps[block].Name, m.machine.Workers(), m.machine.Kind())
+				return fmt.Errorf("%w: golden %d, block %q, %d workers, %s kernels", ErrMismatch, i, m.prog.Taps[block].Name, m.machine.Workers(), m.machine.Kernels())
 			}
 		}
 		if got.Answer != want.Answer {
-			return fmt.Errorf("%w: golden %d, answer, %d workers, %s kernels", ErrMismatch, i, m.machine.Workers(), m.machine.Kind())
+			return fmt.Errorf("%w: golden %d, answer, %d workers, %s kernels", ErrMismatch, i, m.machine.Workers(), m.machine.Kernels())
 		}
 	}
 	return nil
