@@ -17,6 +17,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"unsafe"
 
 	"skiff/runtime/kernel"
 )
@@ -99,7 +100,8 @@ func (c *Case) Input(dst []byte, pack Pack) ([]byte, error) {
 
 // Want appends to dst what the outputs are by the reference: Outputs, one after another.
 func (c *Case) Want(dst []byte) []byte {
-	mem := bytes.Clone(c.Mem)
+	mem := Aligned(len(c.Mem))
+	copy(mem, c.Mem)
 	c.Kernel.Run(mem, 0, uint32(c.Units()), c.Scratch, c.Args)
 	for _, e := range c.outputs() {
 		dst = append(dst, mem[e.Off:uint64(e.Off)+e.Len]...)
@@ -133,7 +135,7 @@ func (c *Case) Check(pack Pack, run Run, cuts ...int) error {
 // Trial is a case made ready to be run several times. It is not safe for concurrent use.
 type Trial struct {
 	*Case
-	Mem    []byte // what Run is given; its contents are those of the last run
+	Mem    []byte // what Run is given, 64-byte aligned; its contents are those of the last run
 	before []byte
 	after  []byte // what Mem must be
 }
@@ -144,12 +146,19 @@ func (c *Case) Trial(pack Pack) (*Trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Trial{Case: c, before: before, Mem: bytes.Clone(before), after: bytes.Clone(before)}
+	t := &Trial{Case: c, before: before, Mem: Aligned(len(before)), after: bytes.Clone(before)}
 	want := c.Want(nil)
 	for _, e := range c.outputs() {
 		want = want[copy(t.after[e.Off:uint64(e.Off)+e.Len], want):]
 	}
 	return t, nil
+}
+
+// Aligned is n bytes of zeros whose first is 64-byte aligned, as linear memory is.
+func Aligned(n int) []byte {
+	mem := make([]byte, n+alignment)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(mem))) % alignment
+	return mem[skip:][:n:n]
 }
 
 // Check is Case.Check.
