@@ -78,10 +78,17 @@ func read() (house, error) {
 	return h, err
 }
 
-// skipFolder leaves out what the go command leaves out too.
+// skipFolder leaves out what the go command leaves out too: among others, modules within
+// this one, which have dependencies of their own and are linked into nothing.
 func skipFolder(root, p, name string) error {
+	if p == root {
+		return nil
+	}
 	hidden := strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
-	if p != root && (hidden || name == "testdata" || name == "vendor") {
+	if hidden || name == "testdata" || name == "vendor" {
+		return filepath.SkipDir
+	}
+	if _, err := os.Stat(filepath.Join(p, "go.mod")); err == nil {
 		return filepath.SkipDir
 	}
 	return nil
