@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/bits"
 	"strings"
 	"testing"
 
@@ -76,13 +77,14 @@ func TestNames(t *testing.T) {
 }
 
 func TestElements(t *testing.T) {
+	const most, root = math.MaxInt, 1 << (bits.UintSize / 2)
 	for _, c := range []struct {
 		shape []int
 		n     int
 		ok    bool
 	}{
-		{nil, 1, true}, {[]int{2, 3}, 6, true}, {[]int{0, 1 << 62, 1 << 62}, 0, true},
-		{[]int{-1, -1}, 0, false}, {[]int{1 << 32, 1 << 32}, 0, false}, {[]int{1 << 61}, 0, false}, {[]int{1 << 62, 4}, 0, false},
+		{nil, 1, true}, {[]int{2, 3}, 6, true}, {[]int{0, most/2 + 1, most/2 + 1}, 0, true},
+		{[]int{-1, -1}, 0, false}, {[]int{root, root}, 0, false}, {[]int{most/4 + 1}, 0, false}, {[]int{most/2 + 1, 4}, 0, false},
 	} {
 		if n, ok := Elements(c.shape, 4); n != c.n || ok != c.ok {
 			t.Errorf("Elements(%v, 4) = %d, %v", c.shape, n, ok)

@@ -3,6 +3,7 @@ package onnxref
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 
 	"skiff/formats/onnx"
@@ -19,8 +20,8 @@ const workPerElement = 1 << 10
 //
 // The error names the node, its operator and the shapes of in.
 func Eval(n *onnx.Node, in []*Tensor, budget int) ([]*Tensor, error) {
-	budget = min(budget, 1<<40)
-	c := &call{ctx: context.Background(), node: n, in: in, budget: budget, work: workPerElement * budget}
+	budget = capped(budget)
+	c := &call{ctx: context.Background(), node: n, in: in, budget: budget, work: workOf(budget)}
 	for i, t := range in {
 		if t == nil {
 			continue
@@ -35,6 +36,12 @@ func Eval(n *onnx.Node, in []*Tensor, budget int) ([]*Tensor, error) {
 	}
 	return outs, nil
 }
+
+// capped is a budget of which small multiples do not overflow on 64-bit machines.
+func capped(budget int) int { return int(min(int64(budget), 1<<40)) }
+
+// workOf is the multiplications that go with a budget.
+func workOf(budget int) int { return workPerElement * min(budget, math.MaxInt/workPerElement) }
 
 // at says at which node err arose.
 func at(n *onnx.Node, err error) error {

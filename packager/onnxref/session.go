@@ -44,7 +44,7 @@ func New(m *onnx.Model, cfg Config) (*Session, error) {
 	if cfg.Budget == 0 {
 		cfg.Budget = max(defaultBudget, 2*elements(m.Graph))
 	}
-	cfg.Budget = min(cfg.Budget, 1<<40)
+	cfg.Budget = capped(cfg.Budget)
 	s, err := newSession(m.Graph, cfg, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read graph of %s: %w", m.File, err)
@@ -239,7 +239,7 @@ func (r *run) step(n *onnx.Node) error {
 
 // call gathers what node n works on.
 func (r *run) call(n *onnx.Node) (*call, error) {
-	c := &call{ctx: r.ctx, node: n, budget: r.s.config.Budget - r.alive, work: workPerElement * r.s.config.Budget, float: r.s.config.FloatActivations, outer: r.scope, views: map[int]tensor.View{}, scratch: &r.scratch}
+	c := &call{ctx: r.ctx, node: n, budget: r.s.config.Budget - r.alive, work: workOf(r.s.config.Budget), float: r.s.config.FloatActivations, outer: r.scope, views: map[int]tensor.View{}, scratch: &r.scratch}
 	for i, name := range n.Inputs {
 		if v, ok := r.borrowed(n, i); ok {
 			c.in, c.views[i] = append(c.in, nil), v
