@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -114,14 +115,16 @@ type Config struct {
 	Workers int    // 0: one per CPU, at most 4
 }
 
-// Machine is a program in memory, ready to run. Run is not safe for concurrent use.
+// Machine is a program in memory, ready to run. Run is not safe for concurrent use, but
+// any number of machines may run at once: they share nothing.
 type Machine struct {
 	prog    *program.Program
 	kernels []*kernel.Kernel
 	stages  []stage
-	kind    Kind
+	choice  Choice
 	backend backend
-	mem     []byte
+	all     []byte    // linear memory, then the workers' native scratch
+	mem     []byte    // linear memory
 	workers []*worker // at least two
 	active  int       // workers that Run uses
 	pool    *pool
@@ -132,15 +135,16 @@ type Machine struct {
 // workers, numbered from 0, call it concurrently.
 type Trace func(worker, step, lo, hi int, d time.Duration)
 
-// backend is one kind of machine: a memory, and callers of the kernels over it.
+// backend is one kind of machine: callers of kernels over the machine's memory.
 type backend interface {
-	memory() []byte
-	caller() (caller, error)
+	// caller makes one worker's, with memory of its own where Choice asks for some.
+	caller(scratch []byte) (caller, error)
 	close(ctx context.Context) error
 }
 
 // caller calls kernels for one worker. It is used by one goroutine at a time.
 type caller interface {
+	// call does the units [lo, hi) of a kernel; scratch is an offset in linear memory.
 	call(ctx context.Context, kernel int, lo, hi, scratch uint32, args []uint32) error
 }
 
@@ -152,8 +156,13 @@ type worker struct {
 }
 
 // New proves p, allocates the memory and starts the workers. Bodies are emitted by this
-// build; nothing from outside is executed. Close must be called.
+// build, and assembly is proved against the references first; nothing from outside is
+// executed. Close must be called.
 func New(ctx context.Context, p *program.Program, cfg Config) (*Machine, error) {
+	return newMachine(ctx, p, cfg, assemblies())
+}
+
+func newMachine(ctx context.Context, p *program.Program, cfg Config, sets []assembly) (*Machine, error) {
 	kernels, err := p.Check()
 	if err != nil {
 		return nil, fmt.Errorf("check program: %w", err)
@@ -165,39 +174,37 @@ func New(ctx context.Context, p *program.Program, cfg Config) (*Machine, error) 
 	if n > MaxWorkers {
 		return nil, fmt.Errorf("%d workers: want up to %d", n, MaxWorkers)
 	}
-	if need := p.MemoryBytes(max(n, 2)); need > MaxMemory {
-		return nil, fmt.Errorf("%w: %d bytes", ErrMemory, need)
-	}
-	m := &Machine{prog: p, kernels: kernels, kind: cfg.Kind, active: n}
+	m := &Machine{prog: p, kernels: kernels, active: n}
 	m.stages = cutStages(p, kernels)
+	if m.choice, err = choose(kernels, cfg, sets); err != nil {
+		return nil, fmt.Errorf("start %s: %w", m.choice.kind, err)
+	}
 	if err := m.start(ctx, max(n, 2)); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("start %s: %w", m.choice.Kernels, err)
 	}
 	return m, nil
 }
 
+// start makes the memory and everything that needs it. Nothing is left of an error.
 func (m *Machine) start(ctx context.Context, workers int) error {
-	if m.kind == Native {
-		return fmt.Errorf("start %s: %w", m.kind, ErrNoNative)
-	}
-	if m.kind == Auto {
-		m.kind = best()
+	linear := (m.prog.MemoryBytes(workers) + pageBytes - 1) / pageBytes * pageBytes
+	scratch := m.nativeScratch()
+	if need := linear + uint64(workers)*uint64(scratch); need > min(MaxMemory, math.MaxInt) {
+		return fmt.Errorf("%w: %d bytes", ErrMemory, need)
 	}
 	var err error
-	bytes := m.prog.MemoryBytes(workers)
-	if m.kind == Go {
-		m.backend, err = newGoBackend(m.kernels, bytes)
-	} else {
-		m.backend, err = newWasmBackend(ctx, m.kind, m.kernels, bytes)
+	if m.all, err = newMemory(int(linear) + workers*scratch); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("start %s: %w", m.kind, err)
+	m.mem = m.all[:linear:linear]
+	if m.backend, err = m.newBackend(ctx, m.choice.kind, m.kernels); err != nil {
+		return errors.Join(err, freeMemory(m.all))
 	}
-	m.mem = m.backend.memory()
 	for i := range workers {
-		c, err := m.backend.caller()
+		at := int(linear) + i*scratch
+		c, err := m.backend.caller(m.all[at : at+scratch : at+scratch])
 		if err != nil {
-			return errors.Join(fmt.Errorf("start %s: %w", m.kind, err), m.backend.close(ctx))
+			return errors.Join(err, m.backend.close(ctx), freeMemory(m.all))
 		}
 		m.workers = append(m.workers, &worker{caller: c, index: i, scratch: m.prog.ScratchOf(i)})
 	}
@@ -205,15 +212,46 @@ func (m *Machine) start(ctx context.Context, workers int) error {
 	return nil
 }
 
-// Kind is what runs the kernels; never Auto.
-func (m *Machine) Kind() Kind { return m.kind }
+// newBackend starts what runs the kernels that are not nil.
+func (m *Machine) newBackend(ctx context.Context, kind Kind, kernels []*kernel.Kernel) (backend, error) {
+	switch kind {
+	case Go:
+		return &goBackend{kernels: kernels, mem: m.mem}, nil
+	case Wasm, Interp:
+		return newWasmBackend(ctx, kind, kernels, m.mem)
+	}
+	b := &nativeBackend{bound: m.choice.bound, mem: m.mem}
+	if m.choice.rest == Auto {
+		return b, nil
+	}
+	others := make([]*kernel.Kernel, len(kernels))
+	for i, k := range kernels {
+		if b.bound[i].Run == nil {
+			others[i] = k
+		}
+	}
+	var err error
+	if b.rest, err = m.newBackend(ctx, m.choice.rest, others); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
 
-// Kernels names what runs the kernels: a set of assembly, "wasm", "interp" or "go".
-func (m *Machine) Kernels() string { return m.kind.String() }
+// Kind is what runs the kernels; never Auto.
+func (m *Machine) Kind() Kind { return m.choice.kind }
+
+// Choice says what runs the kernels, and why not something faster.
+func (m *Machine) Choice() Choice { return m.choice }
+
+// Kernels names what runs the kernels: see Choice.
+func (m *Machine) Kernels() string { return m.choice.Kernels }
 
 // PackWeights lays rows of an int8 matrix [N][k] into the panels at dst that this
 // machine's linears read: see kernel.PackWeights.
 func (m *Machine) PackWeights(dst, codes []byte, first, k int) error {
+	if m.choice.kind == Native {
+		return m.choice.set.PackWeights(dst, codes, first, k)
+	}
 	return kernel.PackWeights(dst, codes, first, k)
 }
 
@@ -244,9 +282,10 @@ func (m *Machine) Traced(t Trace) *Machine {
 // compare one worker with several on any device.
 func (m *Machine) Most() int { return len(m.workers) }
 
-// Close stops the workers and frees the memory.
+// Close stops the workers and frees the memory, which nobody may look at any more.
 func (m *Machine) Close(ctx context.Context) error {
 	m.pool.stop()
-	m.mem = nil
-	return m.backend.close(ctx)
+	err := errors.Join(m.backend.close(ctx), freeMemory(m.all))
+	m.mem, m.all = nil, nil
+	return err
 }

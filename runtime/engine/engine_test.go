@@ -182,24 +182,24 @@ func (c *counter) call(_ context.Context, _ int, lo, hi, _ uint32, _ []uint32) e
 func TestEveryUnitOnce(t *testing.T) {
 	p, _ := mean(t)
 	m := start(t, p, Config{Kind: Go, Workers: 3})
-	for units := range 40 {
-		for grain := 1; grain < 9; grain++ {
-			var mu sync.Mutex
-			seen := map[uint32]int{}
-			for _, w := range m.workers {
-				w.caller = &counter{mu: &mu, seen: seen}
-			}
-			j := &m.pool.job
-			j.ctx, j.machine, j.stage, j.units, j.grain, j.err = context.Background(), m, &m.stages[0], units, grain, nil
-			j.next.Store(0)
-			m.pool.run(m.workers[0], 2)
-			for u := range units {
-				if seen[uint32(u)] != 1 {
-					t.Fatalf("%d units by %d: unit %d done %d times", units, grain, u, seen[uint32(u)])
+	for units := 1; units < 40; units++ {
+		for block := 1; block < 9; block++ {
+			blocks := (units + block - 1) / block
+			for pieces := 1; pieces <= blocks; pieces++ {
+				var mu sync.Mutex
+				seen := map[uint32]int{}
+				for _, w := range m.workers {
+					w.caller = &counter{mu: &mu, seen: seen}
 				}
-			}
-			if len(seen) != units || j.err != nil {
-				t.Fatalf("%d units by %d: %d done, %v", units, grain, len(seen), j.err)
+				err := m.pool.run(m.workers[0], 2, job{context.Background(), m, &m.stages[0], cut{units, block, pieces}})
+				for u := range units {
+					if seen[uint32(u)] != 1 {
+						t.Fatalf("%d units, %d by %d: unit %d done %d times", units, pieces, block, u, seen[uint32(u)])
+					}
+				}
+				if len(seen) != units || err != nil {
+					t.Fatalf("%d units, %d by %d: %d done, %v", units, pieces, block, len(seen), err)
+				}
 			}
 		}
 	}

@@ -8,26 +8,18 @@ import (
 	"skiff/runtime/kernel"
 )
 
-// goBackend runs the Go references over a memory of its own.
+// goBackend runs the Go references.
 type goBackend struct {
 	kernels []*kernel.Kernel
 	mem     []byte
-}
-
-func newGoBackend(kernels []*kernel.Kernel, bytes uint64) (*goBackend, error) {
-	if !littleEndian() {
-		return nil, ErrByteOrder
-	}
-	return &goBackend{kernels: kernels, mem: make([]byte, bytes)}, nil
 }
 
 // littleEndian says whether this CPU keeps numbers as linear memory does; the references
 // look at memory in the CPU's own order.
 func littleEndian() bool { return binary.NativeEndian.Uint16([]byte{1, 0}) == 1 }
 
-func (b *goBackend) memory() []byte              { return b.mem }
-func (b *goBackend) caller() (caller, error)     { return goCaller{b}, nil }
-func (b *goBackend) close(context.Context) error { return nil }
+func (b *goBackend) caller([]byte) (caller, error) { return goCaller{b}, nil }
+func (b *goBackend) close(context.Context) error   { return nil }
 
 type goCaller struct{ *goBackend }
 

@@ -4,23 +4,16 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"skiff/runtime/kernel"
 	"skiff/runtime/program"
 )
 
-// callCost is the work, in multiply-accumulates, that one kernel call should be about:
-// wazero's code cannot be preempted, so a long call would hold up garbage collection
-// for every goroutine, and a short one costs more to call than to run.
-const callCost = 4 << 20
-
 // stage is a run of steps between barriers.
 type stage struct {
 	program.Stage
 	domain *kernel.Kernel // the kernel whose domain the stage runs over
+	linear []bool         // of each step
 	taps   []int          // taps to give after the stage
 }
 
@@ -28,6 +21,9 @@ func cutStages(p *program.Program, kernels []*kernel.Kernel) []stage {
 	var out []stage
 	for _, s := range p.Stages() {
 		st := stage{Stage: s, domain: kernels[p.Steps[s.First].Kernel]}
+		for i := s.First; i < s.End; i++ {
+			st.linear = append(st.linear, kernels[p.Steps[i].Kernel].Form().Op == "linear")
+		}
 		for i, t := range p.Taps {
 			if int(t.Step) >= s.First && int(t.Step) < s.End {
 				st.taps = append(st.taps, i)
@@ -177,136 +173,4 @@ func (m *Machine) loadPicks(in Input) error {
 
 func (m *Machine) put(base uint32, i int, v int32) {
 	binary.LittleEndian.PutUint32(m.mem[int(base)+4*i:], uint32(v))
-}
-
-// job is one stage being run: workers claim ranges of units until none is left.
-type job struct {
-	ctx          context.Context
-	machine      *Machine
-	stage        *stage
-	units, grain int
-	next         atomic.Int64
-	mu           sync.Mutex // guards err
-	err          error      // the first
-}
-
-func (m *Machine) runStage(ctx context.Context, st *stage, tokens, seqs int) error {
-	units := st.domain.Units(tokens, seqs)
-	grain := m.grain(st, units, tokens, seqs)
-	if m.active == 1 || units <= grain {
-		return m.runRanges(ctx, m.workers[0], st, units, grain)
-	}
-	j := &m.pool.job
-	j.ctx, j.machine, j.stage, j.units, j.grain, j.err = ctx, m, st, units, grain, nil
-	j.next.Store(0)
-	m.pool.run(m.workers[0], m.active-1)
-	return j.err
-}
-
-// runRanges does a whole stage on one worker.
-func (m *Machine) runRanges(ctx context.Context, w *worker, st *stage, units, grain int) error {
-	for lo := 0; lo < units; lo += grain {
-		if err := w.runRange(ctx, m, st, lo, min(lo+grain, units)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// grain is how many units a worker claims at a time: a multiple of what the stage's
-// heaviest kernel likes, about callCost of it, and no more than a worker's fair share.
-func (m *Machine) grain(st *stage, units, tokens, seqs int) int {
-	like, cost := 1, 0
-	for i := st.First; i < st.End; i++ {
-		s := &m.prog.Steps[i]
-		k := m.kernels[s.Kernel]
-		if c := k.Cost(s.Args, tokens, seqs); c > cost {
-			like, cost = k.Grain(), c
-		}
-	}
-	grain := max(callCost/cost/like, 1) * like
-	share := (units + m.active - 1) / m.active
-	if share < like {
-		return max(share, 1)
-	}
-	return min(grain, (share+like-1)/like*like)
-}
-
-// runRange does the units [lo, hi) of a stage, step by step. It is the one place where
-// kernels are called.
-func (w *worker) runRange(ctx context.Context, m *Machine, st *stage, lo, hi int) error {
-	for i := st.First; i < st.End; i++ {
-		s := &m.prog.Steps[i]
-		var began time.Time
-		if m.trace != nil {
-			began = time.Now()
-		}
-		if err := w.call(ctx, int(s.Kernel), uint32(lo), uint32(hi), w.scratch, s.Args); err != nil {
-			return fmt.Errorf("step %d, %s: %w", i, m.prog.Kernels[s.Kernel], err)
-		}
-		if m.trace != nil {
-			m.trace(w.index, i, lo, hi, time.Since(began))
-		}
-	}
-	return nil
-}
-
-// work claims and runs ranges until the stage is done or has failed.
-func (j *job) work(w *worker) {
-	for {
-		lo := int(j.next.Add(int64(j.grain))) - j.grain
-		if lo >= j.units {
-			return
-		}
-		if err := w.runRange(j.ctx, j.machine, j.stage, lo, min(lo+j.grain, j.units)); err != nil {
-			j.mu.Lock()
-			if j.err == nil {
-				j.err = err
-			}
-			j.mu.Unlock()
-			j.next.Store(int64(j.units))
-			return
-		}
-	}
-}
-
-// pool is the goroutines of the workers beside the caller's own.
-type pool struct {
-	job   job
-	start []chan struct{} // one per goroutine, closed by stop
-	done  sync.WaitGroup  // of the job
-	exit  sync.WaitGroup  // of the goroutines
-}
-
-func startPool(workers []*worker) *pool {
-	p := &pool{}
-	for _, w := range workers {
-		c := make(chan struct{}, 1)
-		p.start = append(p.start, c)
-		p.exit.Go(func() {
-			for range c {
-				p.job.work(w)
-				p.done.Done()
-			}
-		})
-	}
-	return p
-}
-
-// run does the job on so many goroutines and on the caller's, as worker w.
-func (p *pool) run(w *worker, others int) {
-	p.done.Add(others)
-	for _, c := range p.start[:others] {
-		c <- struct{}{}
-	}
-	p.job.work(w)
-	p.done.Wait()
-}
-
-func (p *pool) stop() {
-	for _, c := range p.start {
-		close(c)
-	}
-	p.start = nil
-	p.exit.Wait()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"skiff/runtime/emit"
 	"skiff/runtime/kernel"
@@ -14,50 +15,32 @@ import (
 
 const pageBytes = 65536
 
-// wasmBackend is one module of the program's kernels over one fixed memory. wazero's
-// functions are not safe for concurrent use, but every handle has a stack of its own,
-// and the kernels keep no state: so workers share the instance and its memory.
+// wasmBackend is one module of kernels over the machine's memory. wazero's functions are
+// not safe for concurrent use, but every handle has a stack of its own, and the kernels
+// keep no state: so workers share the instance and its memory.
 type wasmBackend struct {
 	runtime wazero.Runtime
 	module  api.Module
-	kernels []*kernel.Kernel
+	kernels []*kernel.Kernel // those it runs, others nil
 }
 
-// best is the kind Auto stands for. wazero's interpreter is slower than the Go
-// references, so it is chosen only where those cannot run.
-func best() Kind {
-	switch {
-	case CanCompile():
-		return Wasm
-	case littleEndian():
-		return Go
-	}
-	return Interp
-}
-
-// CanCompile says whether wazero has a compiler for this CPU; it answers by panicking.
-func CanCompile() (ok bool) {
-	defer func() { ok = recover() == nil }()
-	r := wazero.NewRuntimeWithConfig(context.Background(), wazero.NewRuntimeConfigCompiler())
-	return r.Close(context.Background()) == nil
-}
-
-func newWasmBackend(ctx context.Context, kind Kind, kernels []*kernel.Kernel, bytes uint64) (*wasmBackend, error) {
+// newWasmBackend runs the kernels that are not nil over mem, whole pages that are never
+// more nor fewer.
+func newWasmBackend(ctx context.Context, kind Kind, kernels []*kernel.Kernel, mem []byte) (*wasmBackend, error) {
 	cfg := wazero.NewRuntimeConfigInterpreter()
 	if kind == Wasm {
-		if !CanCompile() {
-			return nil, ErrNoCompiler
-		}
 		cfg = wazero.NewRuntimeConfigCompiler()
 	}
 	b := &wasmBackend{kernels: kernels, runtime: wazero.NewRuntimeWithConfig(ctx, cfg)}
-	exports := make([]emit.Export, len(kernels))
+	var exports []emit.Export
 	for i, k := range kernels {
-		exports[i] = emit.Export{Name: exportName(i), Params: k.Params(), Body: k.Body()}
+		if k != nil {
+			exports = append(exports, emit.Export{Name: exportName(i), Params: k.Params(), Body: k.Body()})
+		}
 	}
-	pages := uint32((bytes + pageBytes - 1) / pageBytes)
 	var err error
-	b.module, err = b.runtime.Instantiate(ctx, emit.Module(pages, exports))
+	own := experimental.WithMemoryAllocator(ctx, lent(mem))
+	b.module, err = b.runtime.Instantiate(own, emit.Module(uint32(len(mem)/pageBytes), exports))
 	if err != nil {
 		b.runtime.Close(ctx)
 		return nil, fmt.Errorf("instantiate kernels: %w", err)
@@ -65,23 +48,35 @@ func newWasmBackend(ctx context.Context, kind Kind, kernels []*kernel.Kernel, by
 	return b, nil
 }
 
-func exportName(i int) string { return "k" + strconv.Itoa(i) }
+// lent gives wazero a memory that stays the machine's.
+type lent []byte
 
-func (b *wasmBackend) memory() []byte {
-	mem := b.module.Memory()
-	view, _ := mem.Read(0, mem.Size()) // the whole of it is always in range
-	return view
+// Allocate returns the memory itself, whose size is what the module asks for.
+func (l lent) Allocate(_, _ uint64) experimental.LinearMemory { return l }
+
+// Reallocate returns the memory at the one size it has.
+func (l lent) Reallocate(size uint64) []byte {
+	if size != uint64(len(l)) {
+		return nil
+	}
+	return l
 }
 
-func (b *wasmBackend) caller() (caller, error) {
-	c := &wasmCaller{}
+// Free does nothing: the machine frees it.
+func (l lent) Free() {}
+
+func exportName(i int) string { return "k" + strconv.Itoa(i) }
+
+func (b *wasmBackend) caller([]byte) (caller, error) {
+	c := &wasmCaller{functions: make([]api.Function, len(b.kernels))}
 	deepest := 0
 	for i, k := range b.kernels {
-		f := b.module.ExportedFunction(exportName(i))
-		if f == nil {
+		if k == nil {
+			continue
+		}
+		if c.functions[i] = b.module.ExportedFunction(exportName(i)); c.functions[i] == nil {
 			return nil, fmt.Errorf("kernel %s: not exported", k.Name())
 		}
-		c.functions = append(c.functions, f)
 		deepest = max(deepest, k.Params())
 	}
 	c.stack = make([]uint64, deepest)

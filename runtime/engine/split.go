@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Times are guesses of what kernels take: they say how a stage is cut, never what it
+// answers.
+const (
+	callTime  = time.Millisecond       // at most, of one call: a cancelled pass stops within it, and a collection waits for it
+	pieceTime = 100 * time.Microsecond // at least, of what a worker claims, where there is as much
+	splitTime = 10 * time.Microsecond  // of a stage that is not worth a second worker
+)
+
+// speed is how many multiply-accumulates a microsecond is good for: of linears, and of
+// everything else.
+type speed struct{ linear, other int }
+
+func speedOf(k Kind) speed {
+	switch k {
+	case Native:
+		return speed{linear: 200_000, other: 30_000}
+	case Wasm:
+		return speed{linear: 30_000, other: 6_000}
+	case Go:
+		return speed{linear: 2_000, other: 500}
+	}
+	return speed{linear: 100, other: 50}
+}
+
+// cut is how the units of a stage are handed out: in pieces of whole blocks, as equal as
+// can be.
+type cut struct {
+	units  int
+	block  int // units that run best together
+	pieces int
+}
+
+// piece is the units [lo, hi) of piece i.
+func (c cut) piece(i int) (lo, hi int) {
+	blocks := (c.units + c.block - 1) / c.block
+	return i * blocks / c.pieces * c.block, min((i+1)*blocks/c.pieces*c.block, c.units)
+}
+
+// cut cuts a stage so that no call takes much longer than callTime or has more units than
+// its scratch is for, and so that all workers end together.
+func (m *Machine) cut(st *stage, units, tokens, seqs int) cut {
+	block, whole, longest := m.measure(st, tokens, seqs)
+	c := cut{units: units, block: block}
+	blocks := (units + block - 1) / block
+	most := max(int(callTime/max(longest, 1))/block, 1)
+	if m.choice.kind == Native {
+		most = min(most, nativeUnits/block)
+	}
+	c.pieces = (blocks + most - 1) / most
+	if total := time.Duration(units) * whole; m.active > 1 && total >= splitTime {
+		share := max(int(total/pieceTime)/m.active, 1)
+		c.pieces = max(c.pieces, m.active*share)
+	}
+	c.pieces = min(c.pieces, blocks)
+	return c
+}
+
+// measure is the units of a stage's block, what one unit takes of all its steps, and what
+// it takes of the longest.
+func (m *Machine) measure(st *stage, tokens, seqs int) (block int, whole, longest time.Duration) {
+	for i := st.First; i < st.End; i++ {
+		s := &m.prog.Steps[i]
+		k, kind, grain := m.kernels[s.Kernel], m.choice.kind, 0
+		if kind == Native && m.choice.bound[s.Kernel].Run == nil {
+			kind = m.choice.rest
+		} else if kind == Native {
+			grain = m.choice.bound[s.Kernel].Grain
+		}
+		if grain <= 0 {
+			grain = k.Grain()
+		}
+		rate := speedOf(kind).other
+		if st.linear[i-st.First] {
+			rate = speedOf(kind).linear
+		}
+		t := time.Duration(k.Cost(s.Args, tokens, seqs)) * time.Microsecond / time.Duration(rate)
+		whole += t
+		if t > longest || block == 0 {
+			block, longest = min(grain, nativeUnits), t
+		}
+	}
+	return block, whole, longest
+}
+
+// runStage does a stage over a pass of so many rows and sequences.
+func (m *Machine) runStage(ctx context.Context, st *stage, rows, seqs int) error {
+	c := m.cut(st, st.domain.Units(rows, seqs), rows, seqs)
+	if m.active > 1 && c.pieces > 1 {
+		return m.pool.run(m.workers[0], m.active-1, job{ctx: ctx, machine: m, stage: st, cut: c})
+	}
+	for i := range c.pieces {
+		lo, hi := c.piece(i)
+		if err := m.workers[0].runRange(ctx, m, st, lo, hi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runRange does the units [lo, hi) of a stage, step by step, unless ctx has ended. It is the
+// one place where kernels are called.
+func (w *worker) runRange(ctx context.Context, m *Machine, st *stage, lo, hi int) error {
+	for i := st.First; i < st.End; i++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s := &m.prog.Steps[i]
+		var began time.Time
+		if m.trace != nil {
+			began = time.Now()
+		}
+		if err := w.call(ctx, int(s.Kernel), uint32(lo), uint32(hi), w.scratch, s.Args); err != nil {
+			return fmt.Errorf("step %d, %s: %w", i, m.prog.Kernels[s.Kernel], err)
+		}
+		if m.trace != nil {
+			m.trace(w.index, i, lo, hi, time.Since(began))
+		}
+	}
+	return nil
+}
