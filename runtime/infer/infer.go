@@ -107,25 +107,42 @@ func Load(ctx context.Context, b *bundle.Bundle, cfg Config) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{manifest: b.Manifest, digest: b.Digest()}
-	if err := m.readTokenizer(ctx, b); err != nil {
-		return nil, fmt.Errorf("load tokenizer: %w", err)
+	var wrong error
+	var beside sync.WaitGroup
+	beside.Go(func() { wrong = m.readTokenizer(ctx, b) }) // takes as long as the weights
+	err := m.readMachine(ctx, b, cfg)
+	beside.Wait()
+	if wrong != nil {
+		err = fmt.Errorf("load tokenizer: %w", wrong)
 	}
+	if err == nil && m.tok.VocabSize() > int(m.prog.Vocab) {
+		err = fmt.Errorf("load program: %w: tokenizer of %d tokens, program of %d", ErrIncompatible, m.tok.VocabSize(), m.prog.Vocab)
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close(context.WithoutCancel(ctx)))
+	}
+	return m, nil
+}
+
+// readMachine reads the program, starts the engine for it and lays the weights.
+func (m *Model) readMachine(ctx context.Context, b *bundle.Bundle, cfg Config) error {
 	if err := m.readProgram(ctx, b); err != nil {
-		return nil, fmt.Errorf("load program: %w", err)
+		return fmt.Errorf("load program: %w", err)
 	}
 	engineCfg, err := engine.Parse(cfg.Kernels)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	engineCfg.Workers = cfg.Workers
-	m.machine, err = engine.New(ctx, m.prog, engineCfg)
+	machine, err := engine.New(ctx, m.prog, engineCfg)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrIncompatible, err)
+		return fmt.Errorf("%w: %w", ErrIncompatible, err)
 	}
-	if err := place(ctx, b, m.prog, m.machine); err != nil {
-		return nil, errors.Join(fmt.Errorf("load weights: %w", err), m.machine.Close(ctx))
+	m.machine = machine
+	if err := place(ctx, b, m.prog, machine); err != nil {
+		return fmt.Errorf("load weights: %w", err)
 	}
-	return m, nil
+	return nil
 }
 
 func (m *Model) readTokenizer(ctx context.Context, b *bundle.Bundle) error {
@@ -193,9 +210,6 @@ func (m *Model) checkPlan() error {
 	}
 	if m.manifest.Meta.SkipPrompt != (p.Skips != 0) {
 		return fmt.Errorf("%w: metadata and program disagree on prompts", ErrIncompatible)
-	}
-	if m.tok.VocabSize() > int(p.Vocab) {
-		return fmt.Errorf("%w: tokenizer of %d tokens, program of %d", ErrIncompatible, m.tok.VocabSize(), p.Vocab)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"skiff/formats/bundle"
 	"skiff/formats/tensor"
@@ -12,24 +13,100 @@ import (
 	"skiff/runtime/program"
 )
 
-// place streams every tensor the program names to its offset in memory, in the layout
-// the kernels read. Memory must be zeroed: pads stay zero.
+// place lays every tensor the program names at its offset in memory, in the layout the
+// kernels read. Memory must be zeroed: pads stay zero. Chunks are read, verified and laid
+// by as many goroutines as the machine has workers, each chunk once, whatever the number
+// of tensors in it.
 func place(ctx context.Context, b *bundle.Bundle, p *program.Program, machine *engine.Machine) error {
-	mem := machine.Memory()
-	for _, w := range p.Weights {
-		o, ok := b.Object(bundle.KindTensor, w.Tensor)
+	pl, err := plan(b, p.Weights, machine.Memory(), machine.PackWeights)
+	if err != nil {
+		return err
+	}
+	return pl.run(ctx, b, machine.Workers())
+}
+
+// packer lays rows of an int8 matrix [N][k] into panels. It is called concurrently for
+// different rows.
+type packer func(dst, codes []byte, first, k int) error
+
+// run lays everything.
+func (pl *placement) run(ctx context.Context, b *bundle.Bundle, workers int) error {
+	unread, err := b.Chunks(ctx, pl.chunks, workers, pl.lay)
+	if unread >= 0 {
+		return fmt.Errorf("tensor %s: %w", pl.pieces[unread][0].layer.weight.Tensor, err)
+	}
+	if err != nil {
+		return err
+	}
+	for _, l := range pl.broken {
+		if err := l.gather(ctx, b); err != nil {
+			return fmt.Errorf("tensor %s: %w", l.weight.Tensor, err)
+		}
+	}
+	return nil
+}
+
+// placement is which part of which chunk goes where.
+type placement struct {
+	pieces map[int][]piece // by chunk
+	chunks []int           // keys of pieces, ascending
+	broken []*layer        // tensors with a row that chunks share: these are laid one by one
+}
+
+// piece is whole rows of a tensor in a chunk.
+type piece struct {
+	layer    *layer
+	off, end int // in the chunk
+	row      int // the first
+}
+
+// plan holds every tensor against the place the program has for it.
+func plan(b *bundle.Bundle, weights []program.Weight, mem []byte, pack packer) (*placement, error) {
+	objects := map[string]bundle.Object{}
+	for _, o := range b.Objects(bundle.KindTensor) {
+		objects[o.Name] = o
+	}
+	pl := &placement{pieces: map[int][]piece{}}
+	for _, w := range weights {
+		o, ok := objects[w.Tensor]
 		if !ok {
-			return fmt.Errorf("tensor %s is not in the bundle", w.Tensor)
+			return nil, fmt.Errorf("tensor %s is not in the bundle", w.Tensor)
 		}
 		if err := checkTensor(o, w); err != nil {
-			return fmt.Errorf("tensor %s: %w", w.Tensor, err)
+			return nil, fmt.Errorf("tensor %s: %w", w.Tensor, err)
 		}
-		l := layer{weight: w, pack: machine.PackWeights, dst: mem[w.Offset : uint64(w.Offset)+w.Bytes()]}
-		if err := b.Each(ctx, o, l.add); err != nil {
-			return fmt.Errorf("tensor %s: %w", w.Tensor, err)
+		pl.add(&layer{weight: w, object: o, pack: pack, dst: mem[w.Offset : uint64(w.Offset)+w.Bytes()]})
+	}
+	for chunk := range pl.pieces {
+		pl.chunks = append(pl.chunks, chunk)
+	}
+	slices.Sort(pl.chunks)
+	return pl, nil
+}
+
+// add cuts a tensor into the pieces that its chunks hold of it.
+func (pl *placement) add(l *layer) {
+	from, _ := l.rowBytes()
+	for _, x := range l.object.Extents {
+		if int(x.Length)%from != 0 {
+			pl.broken = append(pl.broken, l)
+			return
 		}
-		if len(l.rest) != 0 {
-			return fmt.Errorf("tensor %s: ends within a row", w.Tensor)
+	}
+	row := 0
+	for _, x := range l.object.Extents {
+		chunk := int(x.Chunk)
+		pl.pieces[chunk] = append(pl.pieces[chunk], piece{l, int(x.Offset), int(x.Offset + x.Length), row})
+		row += int(x.Length) / from
+	}
+}
+
+// lay lays the pieces of one chunk. It is called concurrently for different chunks, and
+// with them for different rows of a tensor.
+func (pl *placement) lay(chunk int, data []byte) error {
+	for _, p := range pl.pieces[chunk] {
+		if err := p.layer.lay(data[p.off:p.end], p.row); err != nil {
+			return fmt.Errorf("tensor %s: %w", p.layer.weight.Tensor, err)
 		}
 	}
 	return nil
@@ -56,13 +133,12 @@ func checkTensor(o bundle.Object, w program.Weight) error {
 	return nil
 }
 
-// layer lays one tensor down row by row as its pieces come.
+// layer lays one tensor down.
 type layer struct {
 	weight program.Weight
-	pack   func(dst, codes []byte, first, k int) error // rows into panels
+	object bundle.Object
+	pack   packer // lays Panels
 	dst    []byte
-	row    int    // rows laid
-	rest   []byte // the start of a row that its chunk did not end
 }
 
 // rowBytes is the length of one row in the bundle and in memory.
@@ -79,46 +155,56 @@ func (l *layer) rowBytes() (from, to int) {
 	return 4 * cols, 4 * program.Pad16(cols)
 }
 
-// add takes the next bytes of the tensor. Chunks hold whole rows where rows fit; a row
-// longer than a chunk is gathered first.
-func (l *layer) add(_ int, data []byte) error {
-	from, to := l.rowBytes()
-	if len(l.rest) > 0 {
-		n := min(from-len(l.rest), len(data))
-		l.rest = append(l.rest, data[:n]...)
-		data = data[n:]
-		if len(l.rest) < from {
-			return nil
+// gather lays a tensor piece by piece, in order, putting together the rows that chunks
+// share.
+func (l *layer) gather(ctx context.Context, b *bundle.Bundle) error {
+	from, _ := l.rowBytes()
+	var rest []byte // the start of a row that its chunk did not end
+	row := 0
+	err := b.Each(ctx, l.object, func(_ int, data []byte) error {
+		if len(rest) > 0 {
+			n := min(from-len(rest), len(data))
+			rest = append(rest, data[:n]...)
+			data = data[n:]
+			if len(rest) < from {
+				return nil
+			}
+			if err := l.lay(rest, row); err != nil {
+				return err
+			}
+			rest, row = rest[:0], row+1
 		}
-		if err := l.lay(l.rest, from, to); err != nil {
+		whole := len(data) / from * from
+		if err := l.lay(data[:whole], row); err != nil {
 			return err
 		}
-		l.rest = l.rest[:0]
+		row += whole / from
+		rest = append(rest, data[whole:]...)
+		return nil
+	})
+	if err == nil && len(rest) != 0 {
+		return fmt.Errorf("ends within a row")
 	}
-	whole := len(data) / from * from
-	if err := l.lay(data[:whole], from, to); err != nil {
-		return err
-	}
-	l.rest = append(l.rest, data[whole:]...)
-	return nil
+	return err
 }
 
-// lay copies whole rows.
-func (l *layer) lay(rows []byte, from, to int) error {
+// lay copies whole rows, the first of which is row. Different rows may be laid at once.
+func (l *layer) lay(rows []byte, row int) error {
 	if err := l.check(rows); err != nil {
 		return err
 	}
-	if l.weight.Layout == program.Panels {
-		if err := l.pack(l.dst, rows, l.row, from); err != nil {
-			return err
-		}
-		l.row += len(rows) / from
+	from, to := l.rowBytes()
+	switch {
+	case l.weight.Layout == program.Panels:
+		return l.pack(l.dst, rows, row, from)
+	case from == to:
+		copy(l.dst[row*to:], rows)
 		return nil
 	}
 	for len(rows) > 0 {
-		copy(l.dst[l.row*to:], rows[:from])
+		copy(l.dst[row*to:], rows[:from])
 		rows = rows[from:]
-		l.row++
+		row++
 	}
 	return nil
 }
