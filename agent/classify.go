@@ -48,6 +48,7 @@ func table() []verdict {
 		{infer.ErrInput, wire.ClassRefuse}, // of a golden: no device could ever answer it
 		{engine.ErrMemory, wire.ClassRefuse},
 		{engine.ErrNoCompiler, wire.ClassRefuse},
+		{engine.ErrNoNative, wire.ClassRefuse},
 		{engine.ErrByteOrder, wire.ClassRefuse},
 		{kernel.ErrName, wire.ClassRefuse},
 		{bundle.ErrUnsupported, wire.ClassRefuse},
