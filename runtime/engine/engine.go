@@ -258,6 +258,14 @@ func (m *Machine) PackWeights(dst, codes []byte, first, k int) error {
 // Workers is the number of workers that Run uses.
 func (m *Machine) Workers() int { return m.active }
 
+// Wake tells the workers that a Run is near, so that they are awake when it begins. Where the
+// last Run had no use for them it does nothing.
+func (m *Machine) Wake() {
+	if m.pool.used {
+		m.pool.rouse(m.active - 1)
+	}
+}
+
 // Memory is the linear memory. Weights are laid into it before the first Run; it is
 // valid until Close and must not be touched during Run.
 func (m *Machine) Memory() []byte { return m.mem }

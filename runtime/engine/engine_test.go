@@ -161,7 +161,7 @@ func TestParse(t *testing.T) {
 
 // counter is a caller that records the units it was given, and may fail.
 type counter struct {
-	mu   *sync.Mutex // guards seen
+	mu   sync.Mutex // guards seen
 	seen map[uint32]int
 	fail bool
 }
@@ -182,23 +182,25 @@ func (c *counter) call(_ context.Context, _ int, lo, hi, _ uint32, _ []uint32) e
 func TestEveryUnitOnce(t *testing.T) {
 	p, _ := mean(t)
 	m := start(t, p, Config{Kind: Go, Workers: 3})
-	for units := 1; units < 40; units++ {
-		for block := 1; block < 9; block++ {
-			blocks := (units + block - 1) / block
-			for pieces := 1; pieces <= blocks; pieces++ {
-				var mu sync.Mutex
-				seen := map[uint32]int{}
-				for _, w := range m.workers {
-					w.caller = &counter{mu: &mu, seen: seen}
-				}
-				err := m.pool.run(m.workers[0], 2, job{context.Background(), m, &m.stages[0], cut{units, block, pieces}})
-				for u := range units {
-					if seen[uint32(u)] != 1 {
-						t.Fatalf("%d units, %d by %d: unit %d done %d times", units, pieces, block, u, seen[uint32(u)])
+	done := &counter{}
+	for _, w := range m.workers {
+		w.caller = done
+	}
+	for _, units := range []int{1, 2, 3, 7, 12, 13, 31} {
+		for shares := 1; shares <= min(units, 4); shares++ {
+			for block := 1; block < 7; block++ {
+				for parts := 1; parts <= (units/shares+block)/block; parts++ {
+					done.seen = map[uint32]int{}
+					c := cut{units, shares, parts, block}
+					err := m.pool.run(m.workers[0], 2, job{context.Background(), m, &m.stages[0], c})
+					for u := range units {
+						if done.seen[uint32(u)] != 1 {
+							t.Fatalf("%+v: unit %d done %d times", c, u, done.seen[uint32(u)])
+						}
 					}
-				}
-				if len(seen) != units || err != nil {
-					t.Fatalf("%d units, %d by %d: %d done, %v", units, pieces, block, len(seen), err)
+					if len(done.seen) != units || err != nil {
+						t.Fatalf("%+v: %d done, %v", c, len(done.seen), err)
+					}
 				}
 			}
 		}
@@ -211,7 +213,7 @@ func TestFailingKernel(t *testing.T) {
 	for _, workers := range []int{1, 2} {
 		m := start(t, p, Config{Kind: Go, Workers: workers})
 		for _, w := range m.workers {
-			w.caller = &counter{mu: new(sync.Mutex), fail: true}
+			w.caller = &counter{fail: true}
 		}
 		_, err := m.Run(context.Background(), pass(1, 1, 1, 1), nil)
 		if err == nil || !strings.Contains(err.Error(), "step 0, meanpool") {

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // job is one stage over one pass, cut into pieces that workers claim.
@@ -28,6 +29,7 @@ type pool struct {
 	helpers []*sleeper
 	owner   sleeper // waits for left
 	exit    sync.WaitGroup
+	used    bool // by the caller's last pass, or by this one
 
 	_      [64]byte     // what is counted has cache lines of its own
 	pieces atomic.Int64 // of the job, that nobody has claimed; below 0 after claims in vain
@@ -62,15 +64,21 @@ func startPool(workers []*worker) *pool {
 func (p *pool) run(w *worker, others int, j job) error {
 	p.job, p.err = j, nil
 	p.others.Store(int32(others))
-	p.left.Store(int64(j.cut.pieces))
-	p.pieces.Store(int64(j.cut.pieces))
-	for _, h := range p.helpers[:min(others, j.cut.pieces-1)] {
-		h.rouse()
-	}
+	p.left.Store(int64(j.cut.pieces()))
+	p.pieces.Store(int64(j.cut.pieces()))
+	p.rouse(min(others, j.cut.shares-1))
+	p.used = true
 	p.work(w)
 	p.owner.await(p.done)
 	p.job.ctx = nil
 	return p.err
+}
+
+// rouse wakes so many goroutines.
+func (p *pool) rouse(others int) {
+	for _, h := range p.helpers[:others] {
+		h.rouse()
+	}
 }
 
 func (p *pool) done() bool { return p.left.Load() == 0 }
@@ -83,7 +91,7 @@ func (p *pool) work(w *worker) {
 			return
 		}
 		j := &p.job
-		lo, hi := j.cut.piece(j.cut.pieces - 1 - int(n))
+		lo, hi := j.cut.piece(j.cut.pieces() - 1 - int(n))
 		if err := w.runRange(j.ctx, j.machine, j.stage, lo, hi); err != nil {
 			p.fail(err)
 		}
@@ -109,29 +117,28 @@ func (p *pool) fail(err error) {
 // stop ends the goroutines; no job runs.
 func (p *pool) stop() {
 	p.quit.Store(true)
-	for _, h := range p.helpers {
-		h.rouse()
-	}
+	p.rouse(len(p.helpers))
 	p.exit.Wait()
 }
 
-// sleeper is one goroutine that waits for others: it looks for some microseconds, since
-// waking takes longer than a short stage, and then sleeps.
+// sleeper is one goroutine that waits for others. It looks for a while, since sleep costs
+// a tenth of a millisecond to wake from, as long as a short pass; then it sleeps, so that an
+// idle machine burns nothing.
 type sleeper struct {
 	asleep atomic.Bool
 	wake   chan struct{} // of one place
 }
 
-// looks is how often a sleeper looks before it sleeps: about a nanosecond each.
-const looks = 10_000
+const (
+	looks    = 2000                   // before the processor is offered to others: some microseconds
+	patience = 300 * time.Microsecond // before a sleeper sleeps: a piece of the slower machines
+)
 
 // await returns when ready is true, which whoever makes it true says by rouse.
 func (s *sleeper) await(ready func() bool) {
 	for {
-		for range s.patience() {
-			if ready() {
-				return
-			}
+		if look(ready) {
+			return
 		}
 		s.asleep.Store(true)
 		if ready() && s.asleep.CompareAndSwap(true, false) {
@@ -141,12 +148,23 @@ func (s *sleeper) await(ready func() bool) {
 	}
 }
 
-// patience is 0 where looking would only keep the other from running.
-func (s *sleeper) patience() int {
+// look looks for as long as there is patience, and not at all where looking would only keep
+// the other from running.
+func look(ready func() bool) bool {
 	if runtime.GOMAXPROCS(0) == 1 {
-		return 1
+		return ready()
 	}
-	return looks
+	for began := time.Now(); ; {
+		for range looks {
+			if ready() {
+				return true
+			}
+		}
+		if time.Since(began) > patience {
+			return false
+		}
+		runtime.Gosched()
+	}
 }
 
 // rouse wakes the goroutine if it sleeps.

@@ -30,36 +30,44 @@ func speedOf(k Kind) speed {
 	return speed{linear: 100, other: 50}
 }
 
-// cut is how the units of a stage are handed out: in pieces of whole blocks, as equal as
-// can be.
+// cut is how the units of a stage are handed out: a share for each worker, as equal as can
+// be, and each share in parts of whole blocks but for the last.
 type cut struct {
 	units  int
+	shares int
+	parts  int // of a share
 	block  int // units that run best together
-	pieces int
 }
 
-// piece is the units [lo, hi) of piece i.
+// pieces is how many parts there are in all.
+func (c cut) pieces() int { return c.shares * c.parts }
+
+// piece is the units [lo, hi) of part i: the first of every share, then the second, so that
+// workers that take them in turn end together, whoever takes which. It may be empty.
 func (c cut) piece(i int) (lo, hi int) {
-	blocks := (c.units + c.block - 1) / c.block
-	return i * blocks / c.pieces * c.block, min((i+1)*blocks/c.pieces*c.block, c.units)
+	share, part := i%c.shares, i/c.shares
+	first, end := share*c.units/c.shares, (share+1)*c.units/c.shares
+	blocks := (end - first + c.block - 1) / c.block
+	lo = first + part*blocks/c.parts*c.block
+	return lo, min(first+(part+1)*blocks/c.parts*c.block, end)
 }
 
 // cut cuts a stage so that no call takes much longer than callTime or has more units than
 // its scratch is for, and so that all workers end together.
 func (m *Machine) cut(st *stage, units, tokens, seqs int) cut {
 	block, whole, longest := m.measure(st, tokens, seqs)
-	c := cut{units: units, block: block}
-	blocks := (units + block - 1) / block
 	most := max(int(callTime/max(longest, 1))/block, 1)
 	if m.choice.kind == Native {
 		most = min(most, nativeUnits/block)
 	}
-	c.pieces = (blocks + most - 1) / most
-	if total := time.Duration(units) * whole; m.active > 1 && total >= splitTime {
-		share := max(int(total/pieceTime)/m.active, 1)
-		c.pieces = max(c.pieces, m.active*share)
+	total := time.Duration(units) * whole
+	c := cut{units: units, block: block}
+	c.shares = max(min(m.active, units, int(total/splitTime)), 1)
+	blocks := ((units+c.shares-1)/c.shares + block - 1) / block // of the largest share
+	c.parts = (blocks + most - 1) / most
+	if c.shares > 1 {
+		c.parts = max(c.parts, min(blocks, int(total/pieceTime)/c.shares))
 	}
-	c.pieces = min(c.pieces, blocks)
 	return c
 }
 
@@ -93,10 +101,10 @@ func (m *Machine) measure(st *stage, tokens, seqs int) (block int, whole, longes
 // runStage does a stage over a pass of so many rows and sequences.
 func (m *Machine) runStage(ctx context.Context, st *stage, rows, seqs int) error {
 	c := m.cut(st, st.domain.Units(rows, seqs), rows, seqs)
-	if m.active > 1 && c.pieces > 1 {
+	if c.shares > 1 {
 		return m.pool.run(m.workers[0], m.active-1, job{ctx: ctx, machine: m, stage: st, cut: c})
 	}
-	for i := range c.pieces {
+	for i := range c.pieces() {
 		lo, hi := c.piece(i)
 		if err := m.workers[0].runRange(ctx, m, st, lo, hi); err != nil {
 			return err
@@ -108,7 +116,7 @@ func (m *Machine) runStage(ctx context.Context, st *stage, rows, seqs int) error
 // runRange does the units [lo, hi) of a stage, step by step, unless ctx has ended. It is the
 // one place where kernels are called.
 func (w *worker) runRange(ctx context.Context, m *Machine, st *stage, lo, hi int) error {
-	for i := st.First; i < st.End; i++ {
+	for i := st.First; i < st.End && lo < hi; i++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

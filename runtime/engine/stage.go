@@ -77,6 +77,7 @@ func (m *Machine) Run(ctx context.Context, in Input, tap func(i int, rows []byte
 		return nil, err
 	}
 	tokens := len(in.IDs)
+	m.pool.used = false
 	for i := range m.stages {
 		if err := ctx.Err(); err != nil {
 			return nil, err

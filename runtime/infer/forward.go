@@ -68,6 +68,7 @@ func (m *Model) forward(ctx context.Context, n int, add func(i int, b *batch) er
 	if m.machine == nil {
 		return ErrClosed
 	}
+	m.machine.Wake() // while texts become tokens
 	b, p := &m.batch, m.prog
 	b.reset()
 	first := 0
