@@ -136,8 +136,11 @@ func checkEncoded(c Chunk, enc Encoding, encoded []byte) error {
 	return nil
 }
 
-func checkDecoded(c Chunk, decoded []byte) error {
-	if Sum(decoded) != c.Digest {
+func checkDecoded(c Chunk, decoded []byte) error { return c.compare(Sum(decoded)) }
+
+// compare holds the digest of decoded bytes against the chunk's.
+func (c Chunk) compare(sum Digest) error {
+	if sum != c.Digest {
 		return fault(c.section(), 0, ErrCorrupt, "digest of decoded bytes differs")
 	}
 	return nil

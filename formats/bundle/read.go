@@ -19,12 +19,7 @@ func (r *reader) read(ctx context.Context, b *Bundle, i int) ([]byte, error) {
 	if r.chunk == i && Sum(r.decoded) == c.Digest {
 		return r.decoded, nil
 	}
-	r.chunk = -1
-	if cap(r.decoded) < int(c.Length) {
-		r.decoded = make([]byte, c.Length, MaxChunk)
-	}
-	r.decoded = r.decoded[:c.Length]
-	if err := r.fill(ctx, b, i); err != nil {
+	if err := r.load(ctx, b, i); err != nil {
 		return nil, err
 	}
 	if err := checkDecoded(c, r.decoded); err != nil {
@@ -32,6 +27,17 @@ func (r *reader) read(ctx context.Context, b *Bundle, i int) ([]byte, error) {
 	}
 	r.chunk = i
 	return r.decoded, nil
+}
+
+// load gets chunk i into r.decoded without checking it.
+func (r *reader) load(ctx context.Context, b *Bundle, i int) error {
+	r.chunk = -1
+	n := int(b.Index[i].Length)
+	if cap(r.decoded) < n {
+		r.decoded = make([]byte, n, MaxChunk)
+	}
+	r.decoded = r.decoded[:n]
+	return r.fill(ctx, b, i)
 }
 
 // fill gets chunk i into r.decoded from wherever the bundle reads.

@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -49,7 +50,7 @@ func (pl *placement) run(ctx context.Context, b *bundle.Bundle, workers int) err
 // placement is which part of which chunk goes where.
 type placement struct {
 	pieces map[int][]piece // by chunk
-	chunks []int           // keys of pieces, ascending
+	chunks []int           // keys of pieces, the largest first: digests of two that are equally long are cheaper
 	broken []*layer        // tensors with a row that chunks share: these are laid one by one
 }
 
@@ -80,7 +81,9 @@ func plan(b *bundle.Bundle, weights []program.Weight, mem []byte, pack packer) (
 	for chunk := range pl.pieces {
 		pl.chunks = append(pl.chunks, chunk)
 	}
-	slices.Sort(pl.chunks)
+	slices.SortFunc(pl.chunks, func(x, y int) int {
+		return cmp.Or(cmp.Compare(b.Index[y].Length, b.Index[x].Length), cmp.Compare(x, y))
+	})
 	return pl, nil
 }
 
