@@ -5,19 +5,28 @@ FUZZTIME    ?= 20s
 PEERS       := .peers
 PY          := $(PEERS)/bin/python
 
-.PHONY: test check race fuzz exhaustive bench test-peers bench-peers notices
+.PHONY: test check cross bits race fuzz exhaustive bench test-peers bench-peers notices
 
 # Every test but those that need a library from another language.
 test:
 	go test ./...
 
-# gofmt, vet, staticcheck, the structure tests on the tree as it is, and every platform that devices have.
+# gofmt, vet, staticcheck, the structure tests on the tree as it is, and a build for every platform that devices have.
 check:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	go test -count=1 ./formats/internal/...
-	for arch in arm64 arm riscv64; do CGO_ENABLED=0 GOARCH=$$arch go build -o /dev/null ./agent/cmd/skiffd || exit 1; done
+	$(MAKE) cross
+
+# What devices are: all of it must link for each, without cgo. vet compares assembly with its declarations.
+PLATFORMS := linux/amd64 linux/arm64 linux/arm/6 linux/arm/7 linux/riscv64 linux/386 darwin/amd64 darwin/arm64 windows/amd64
+
+cross:
+	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT; for p in $(PLATFORMS); do \
+	  IFS=/; set -- $$p; unset IFS; echo "build for $$p"; \
+	  CGO_ENABLED=0 GOOS=$$1 GOARCH=$$2 GOARM=$$3 go build -o "$$out/" ./... || exit 1; done
+	GOARCH=arm64 go vet ./runtime/native
 
 race:
 	go test -race -short ./...
@@ -28,6 +37,15 @@ fuzz:
 	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
 	    echo "== $$(dirname $$file) $$name"; \
 	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$file); done; done
+
+# Law 1 as a table: the goldens of the committed bundle and of MiniLM (the built-in model where it is not beside the
+# repository) on every engine and instruction set here, on emulated CPUs and on V8. Minutes; go test runs the quick part.
+BITS_MODEL := $(abspath $(firstword $(wildcard ../shared/models/all-MiniLM-L6-v2)))
+
+bits:
+	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && XDG_CONFIG_HOME=$$out \
+	go run . pack $(or $(BITS_MODEL),builtin) --fast -o "$$out/$(if $(BITS_MODEL),minilm,builtin).skiff" && \
+	SKIFF_BITS=1 SKIFF_BITS_BUNDLES="$$out/$(if $(BITS_MODEL),minilm,builtin).skiff" go test -count=1 -timeout 1h -v -run '^TestBits$$' ./runtime/infer
 
 # Every kernel shape of 1 to 34 cubed, bit for bit on every engine: about an hour.
 exhaustive:
