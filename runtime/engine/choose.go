@@ -46,6 +46,15 @@ func Choose(p *program.Program, cfg Config) (Choice, error) {
 	return choose(kernels, cfg, assemblies())
 }
 
+// Sets are the names of the sets of assembly that this CPU can run, fastest first.
+func Sets() []string {
+	var out []string
+	for _, s := range native.Sets() {
+		out = append(out, s.Name())
+	}
+	return out
+}
+
 func assemblies() []assembly {
 	var out []assembly
 	for _, s := range native.Sets() {

@@ -10,7 +10,8 @@ import (
 	"skiff/runtime/program"
 )
 
-// batch is the reused memory of one call: sequences that are tokenised and not run yet.
+// batch is the reused memory of one call: sequences that are tokenised and not run yet. It
+// never holds more than a pass and the sequence that did not fit in it.
 type batch struct {
 	ids    []int32
 	types  []int32

@@ -65,7 +65,11 @@ type Config struct {
 }
 
 // Model is a loaded bundle. Its methods may be called concurrently; they run one at a
-// time. Close frees it.
+// time, and models do not disturb one another. Close frees it.
+//
+// Its memory is planned when it is loaded: a call on any number of texts runs them in passes
+// that fit the plan, and needs beside that only its result and the token ids of one pass. A
+// context that ends stops a call within about a millisecond.
 type Model struct {
 	manifest bundle.Manifest
 	digest   bundle.Digest
@@ -73,6 +77,8 @@ type Model struct {
 	prog     *program.Program
 	prompt   prompt // the default one
 	mask     int32  // id of the token that stands for a word to be found; -1 for none
+	choice   engine.Choice
+	workers  int
 
 	mu      sync.Mutex // guards all below
 	machine *engine.Machine
@@ -96,6 +102,8 @@ func Fit(m *bundle.Manifest, cfg Config) error {
 		return fmt.Errorf("%w: it needs %d bytes of memory, the most is %d", ErrIncompatible, need, uint64(engine.MaxMemory))
 	case engineCfg.Kind == engine.Wasm && !engine.CanCompile():
 		return fmt.Errorf("%w: %w", ErrIncompatible, engine.ErrNoCompiler)
+	case engineCfg.Kind == engine.Native && len(engine.Sets()) == 0:
+		return fmt.Errorf("%w: %w", ErrIncompatible, engine.ErrNoNative)
 	}
 	return nil
 }
@@ -138,7 +146,7 @@ func (m *Model) readMachine(ctx context.Context, b *bundle.Bundle, cfg Config) e
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrIncompatible, err)
 	}
-	m.machine = machine
+	m.machine, m.choice, m.workers = machine, machine.Choice(), machine.Workers()
 	if err := place(ctx, b, m.prog, machine); err != nil {
 		return fmt.Errorf("load weights: %w", err)
 	}
@@ -239,11 +247,16 @@ func (m *Model) Digest() bundle.Digest { return m.digest }
 // Dim is the length of an embedding, H.
 func (m *Model) Dim() int { return int(m.prog.Hidden) }
 
-// Kernels names what runs the kernels: a set of assembly, wasm, interp or go.
-func (m *Model) Kernels() string { return m.machine.Kernels() }
+// Kernels names what runs the kernels: a set of assembly, wasm, interp or go; or a set and
+// what runs the kernels that it lacks, as "avx512+wasm".
+func (m *Model) Kernels() string { return m.choice.Kernels }
+
+// Notes say which kernels of faster sets were switched off on this CPU, and why; nil for
+// none.
+func (m *Model) Notes() []string { return m.choice.Notes }
 
 // Workers is the number of workers.
-func (m *Model) Workers() int { return m.machine.Workers() }
+func (m *Model) Workers() int { return m.workers }
 
 // Tokenizer is the model's tokenizer, with the bundle's truncation.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }

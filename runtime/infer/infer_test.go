@@ -14,6 +14,7 @@ import (
 
 	"skiff/formats/bundle"
 	"skiff/formats/tokenizer"
+	"skiff/runtime/engine"
 )
 
 // openTiny opens the committed bundle of a tiny random model, which packager's
@@ -66,16 +67,19 @@ func embed(t testing.TB, m *Model, texts []string) [][]float32 {
 func TestSameBits(t *testing.T) {
 	b := openTiny(t)
 	texts := someTexts(64)
+	if raceEnabled {
+		texts = texts[:8] // the interpreter takes a minute for all
+	}
 	want := embed(t, load(t, b, Config{Kernels: "go", Workers: 1}), texts)
-	for _, kernels := range []string{"auto", "wasm", "interp", "go"} {
+	for _, kernels := range runnable(t, b) {
 		for _, workers := range []int{1, 2, 3} {
 			m := load(t, b, Config{Kernels: kernels, Workers: workers})
 			name := fmt.Sprintf("%s, %d workers", kernels, workers)
-			for _, size := range []int{1, 3, 64} {
+			for _, size := range []int{1, 3, len(texts)} {
 				for lo := 0; lo < len(texts); lo += size {
 					hi := min(lo+size, len(texts))
 					if diff := cmp.Diff(want[lo:hi], embed(t, m, texts[lo:hi])); diff != "" {
-						t.Fatalf("%s, texts %d to %d of 64:\n%s", name, lo, hi, diff)
+						t.Fatalf("%s, texts %d to %d:\n%s", name, lo, hi, diff)
 					}
 				}
 			}
@@ -108,7 +112,7 @@ func TestLargeBatch(t *testing.T) {
 func TestProve(t *testing.T) {
 	ctx := context.Background()
 	b := openTiny(t)
-	for _, kernels := range []string{"wasm", "interp", "go"} {
+	for _, kernels := range runnable(t, b) {
 		m := load(t, b, Config{Kernels: kernels, Workers: 1})
 		if err := m.Prove(ctx); err != nil {
 			t.Errorf("%s: %v", kernels, err)
@@ -166,6 +170,7 @@ func TestFit(t *testing.T) {
 		"too much memory":   func(m *bundle.Manifest, _ *Config) { m.Memory.Arena = 1 << 40 },
 		"memory that wraps": func(m *bundle.Manifest, _ *Config) { m.Memory.Weights, m.Memory.Arena = 1<<63, 1<<63 },
 		"unknown kernels":   func(_ *bundle.Manifest, c *Config) { c.Kernels = "gpu" },
+		"another CPU's":     func(_ *bundle.Manifest, c *Config) { c.Kernels = others() },
 	} {
 		m, cfg := good, Config{}
 		change(&m, &cfg)
@@ -176,6 +181,16 @@ func TestFit(t *testing.T) {
 	if err := Fit(&good, Config{}); err != nil {
 		t.Error(err)
 	}
+}
+
+// others is a set of assembly that this CPU cannot run, or that nobody has.
+func others() string {
+	for _, name := range engine.Names() {
+		if _, err := engine.Parse(name); err != nil {
+			return name
+		}
+	}
+	return "mmx"
 }
 
 func TestLoadRefusesAnotherPlan(t *testing.T) {
@@ -227,8 +242,12 @@ func TestConcurrentCallers(t *testing.T) {
 
 // A call allocates its result and nothing else.
 func TestEmbedAllocatesOnlyTheResult(t *testing.T) {
-	for _, kernels := range []string{"wasm", "go"} {
-		m := load(t, openTiny(t), Config{Kernels: kernels, Workers: 2})
+	b := openTiny(t)
+	for _, kernels := range runnable(t, b) {
+		if kernels == "interp" { // its stack is its own
+			continue
+		}
+		m := load(t, b, Config{Kernels: kernels, Workers: 2})
 		texts := someTexts(12)
 		ctx := context.Background()
 		embed(t, m, texts)
@@ -236,6 +255,73 @@ func TestEmbedAllocatesOnlyTheResult(t *testing.T) {
 			t.Errorf("%s: %v allocations a call, the result is 2", kernels, n)
 		}
 	}
+}
+
+// However many texts a call has, the memory beside its result is that of a pass.
+func TestCallIsBounded(t *testing.T) {
+	m := load(t, openTiny(t), Config{})
+	texts := someTexts(1000)
+	memory := len(m.machine.Memory())
+	embed(t, m, texts)
+	most := int(m.prog.MaxTokens + m.prog.MaxLength)
+	if b := m.batch; len(b.ids) > most || cap(b.ids) > 2*most || cap(b.starts) > 2*int(m.prog.MaxSeqs+2) {
+		t.Errorf("room for %d ids and %d starts, a pass is of %d tokens", cap(b.ids), cap(b.starts), m.prog.MaxTokens)
+	}
+	if len(m.machine.Memory()) != memory {
+		t.Errorf("memory grew from %d to %d bytes", memory, len(m.machine.Memory()))
+	}
+}
+
+// Close waits for the call that runs, and calls that wait are told.
+func TestCloseWhileRunning(t *testing.T) {
+	for _, kernels := range append([]string{"wasm", "go"}, engine.Sets()...) {
+		m := load(t, openTiny(t), Config{Kernels: kernels, Workers: 2})
+		texts := someTexts(16)
+		want := embed(t, m, texts)
+		var calls sync.WaitGroup
+		begun := make(chan struct{}, 4)
+		for range 4 {
+			calls.Go(func() {
+				for {
+					got, err := m.Embed(context.Background(), texts)
+					if errors.Is(err, ErrClosed) {
+						return
+					}
+					if err != nil || !cmp.Equal(want, got) {
+						t.Errorf("%s: %v", kernels, err)
+						return
+					}
+					select {
+					case begun <- struct{}{}:
+					default:
+					}
+				}
+			})
+		}
+		<-begun
+		if err := m.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		calls.Wait()
+	}
+}
+
+// Models in one process do not disturb one another.
+func TestTwoModels(t *testing.T) {
+	texts := someTexts(20)
+	var calls sync.WaitGroup
+	for _, kernels := range []string{"auto", "auto", "wasm", "go"} {
+		m := load(t, openTiny(t), Config{Kernels: kernels, Workers: 2})
+		want := embed(t, m, texts)
+		calls.Go(func() {
+			for range 5 {
+				if got, err := m.Embed(context.Background(), texts); err != nil || !cmp.Equal(want, got) {
+					t.Errorf("%s beside others: %v", m.Kernels(), err)
+				}
+			}
+		})
+	}
+	calls.Wait()
 }
 
 func TestHidden(t *testing.T) {
