@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +14,8 @@ import (
 	"skiff/formats/sign"
 	"skiff/packager/builtin"
 	"skiff/packager/importer"
+	"skiff/runtime/engine"
+	"skiff/runtime/infer"
 )
 
 func newInspect() *cobra.Command {
@@ -99,6 +103,16 @@ type bundleInfo struct {
 	Source     bundle.Digest  `json:"source"`
 	Tool       string         `json:"tool,omitempty"`
 	Objects    []objectInfo   `json:"objects"`
+	Here       hereInfo       `json:"here"`
+}
+
+// hereInfo is how this machine would run a bundle.
+type hereInfo struct {
+	Kernels string   `json:"kernels"`          // as SKIFF_KERNELS allows; "": it does not run here
+	Sets    []string `json:"sets"`             // assembly that this CPU can run, fastest first
+	Others  []string `json:"others,omitempty"` // kernels that the set has not
+	Off     []string `json:"off,omitempty"`    // what was switched off, and why
+	Misfit  string   `json:"misfit,omitempty"` // why it does not run here
 }
 
 // promptInfo is a text that may be put before others.
@@ -166,7 +180,18 @@ func inspectBundle(ctx context.Context, path string) (info bundleInfo, err error
 	for _, o := range m.Objects {
 		info.Objects = append(info.Objects, describe(o))
 	}
+	info.Here = here(ctx, b)
 	return info, nil
+}
+
+// here chooses kernels for a bundle as running it would.
+func here(ctx context.Context, b *bundle.Bundle) hereInfo {
+	c, err := infer.Choose(ctx, b, infer.Config{Kernels: os.Getenv("SKIFF_KERNELS")})
+	info := hereInfo{Kernels: c.Kernels, Sets: engine.Sets(), Others: c.Others, Off: c.Notes}
+	if err != nil {
+		info.Kernels, info.Misfit = "", err.Error()
+	}
+	return info
 }
 
 // ownSignature checks the signature of the default key, where there is such a key and it
@@ -224,6 +249,7 @@ func (b bundleInfo) WriteText(w io.Writer) error {
 	if q := b.Quality; q != nil {
 		fmt.Fprintf(w, "int8 against float32 on %d texts: cosine %.5f on average, %.5f at worst\n", q.Texts, q.CosineMean, q.CosineMin)
 	}
+	b.Here.write(w)
 	fmt.Fprintf(w, "%d golden batches; made from %s by %s\n", b.Goldens, b.Source, b.Tool)
 	for _, o := range b.Objects {
 		if _, err := fmt.Fprintf(w, "  %-9s %-40s %-4s %v\t%d bytes\n", o.Kind, o.Name, o.DType, o.Shape, o.Bytes); err != nil {
@@ -231,6 +257,25 @@ func (b bundleInfo) WriteText(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// write prints the choice; the caller sees errors of w.
+func (h hereInfo) write(w io.Writer) {
+	have := "has no assembly here"
+	if len(h.Sets) > 0 {
+		have = "has assembly " + strings.Join(h.Sets, ", ")
+	}
+	if h.Misfit != "" {
+		fmt.Fprintf(w, "does not run here: %s\n", h.Misfit)
+	} else {
+		fmt.Fprintf(w, "%s kernels run it here; this CPU %s\n", h.Kernels, have)
+	}
+	for _, k := range h.Others {
+		fmt.Fprintf(w, "not in assembly: %s\n", k)
+	}
+	for _, note := range h.Off {
+		fmt.Fprintf(w, "switched off, since it does not give the bits of its reference: %s\n", note)
+	}
 }
 
 // writeMeta prints what is done with texts and answers; the caller sees errors of w.

@@ -150,5 +150,8 @@ func loadModel(ctx context.Context, arg, trustFile string, cfg infer.Config, p *
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", arg, err)
 	}
+	for _, note := range m.Notes() {
+		p.say("kernels are switched off, since they do not give the bits of their reference: %s", note)
+	}
 	return m, nil
 }

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"skiff/runtime/engine"
 	"skiff/runtime/infer"
 )
 
@@ -74,18 +75,16 @@ that begin with a task's name below are for that task alone.`,
 	return cmd
 }
 
-// engineNames are the kinds of kernels a model may be run with.
-var engineNames = []string{"", "auto", "wasm", "interp", "go"}
-
 // engineFlags adds what says how a bundle is run.
 func engineFlags(cmd *cobra.Command, cfg *infer.Config) {
-	cmd.Flags().StringVar(&cfg.Kernels, "kernels", os.Getenv("SKIFF_KERNELS"), "auto, wasm (compiled), interp or go; they differ in speed, not in bits")
+	cmd.Flags().StringVar(&cfg.Kernels, "kernels", os.Getenv("SKIFF_KERNELS"),
+		"`KERNELS` to run, one of "+strings.Join(engine.Names(), ", ")+"; they differ in speed, not in bits")
 	cmd.Flags().IntVar(&cfg.Workers, "workers", 0, "threads of one answer (0: one per CPU, at most 4)")
 }
 
 func checkEngine(cfg infer.Config) error {
-	if !slices.Contains(engineNames, cfg.Kernels) {
-		return usageError{fmt.Errorf("unknown kernels %q, want auto, wasm, interp or go", cfg.Kernels)}
+	if _, err := engine.Parse(cfg.Kernels); err != nil {
+		return usageError{err}
 	}
 	if cfg.Workers < 0 {
 		return usageError{fmt.Errorf("%d workers", cfg.Workers)}

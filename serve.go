@@ -43,6 +43,9 @@ are run first, as on a device.`,
 			if err != nil {
 				return err
 			}
+			for _, what := range m.Complaints() {
+				cfg.Log.Warn("slower kernels answer", "kernels", m.Kernels(), "err", what)
+			}
 			return serveModel(cmd.Context(), m, cfg, cmd.OutOrStdout())
 		},
 	}

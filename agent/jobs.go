@@ -32,8 +32,8 @@ func (a *agent) finish(d done) core.Result {
 		return r
 	}
 	a.ready, r.Kernels = d.model, d.model.Kernels()
-	for _, kernels := range d.model.Passed {
-		a.log.Error("engine does not give the golden bits on this machine", "kernels", kernels, "instead", r.Kernels)
+	for _, what := range d.model.Complaints() {
+		a.log.Error("slower kernels answer", "kernels", r.Kernels, "err", what)
 	}
 	if err := a.store.SetProof(r.Job.Digest, d.model.Binding); err != nil {
 		a.log.Warn("proof is not remembered and will be repeated", "err", err)

@@ -166,7 +166,7 @@ type ServerError struct {
 type Result struct {
 	Job     Job
 	Failure Failure
-	Kernels string // which engine ran, for Load and Prove
+	Kernels string // which ran, for Load and Prove
 }
 
 // Failed is an error outside any job: of a message that is not believed, or of the disk.

@@ -77,7 +77,7 @@ func TestBinding(t *testing.T) {
 		t.Error("the same binding differs")
 	}
 	for name, other := range map[string][]byte{
-		"kernels": Binding(d, "go"), "bundle": Binding(bundle.Sum([]byte("c")), "wasm"),
+		"kernels": Binding(d, "go"), "kernels that are off": Binding(d, "wasm", "avx2: linear"), "bundle": Binding(bundle.Sum([]byte("c")), "wasm"),
 	} {
 		if bytes.Equal(base, other) {
 			t.Errorf("another %s has the same binding", name)

@@ -61,9 +61,10 @@ type Info struct {
 	Task      string `json:"task"`   // embed, classify, rank, tag, answer or fill-mask; empty is embed
 	Dim       int    `json:"dim"`
 	MaxTokens int    `json:"max_tokens"` // per text; longer ones are truncated
-	Kernels   string `json:"kernels"`    // which engine runs: "wasm", "interp", "go"
+	Kernels   string `json:"kernels"`    // which run: a set of assembly as "avx512", "wasm", "interp", "go", or two as "avx512+wasm"
 
-	Prompts []string `json:"prompts,omitempty"` // names that a request for vectors may choose from
+	Off     []string `json:"kernels_off,omitempty"` // faster ones that do not answer, and why
+	Prompts []string `json:"prompts,omitempty"`     // names that a request for vectors may choose from
 }
 
 // task is what the model is for.

@@ -12,6 +12,7 @@
 //	GET  /v1/models       the one model that is served
 //	GET  /healthz         200 when a model answers, 503 before; the same JSON as /v1/status
 //	GET  /v1/status       what the agent says of itself
+//	GET  /metrics         model, kernels and requests, in Prometheus' text format
 //
 // It listens on a loopback address or a Unix socket. The model can be changed under running requests: each request keeps the model
 // it began with, and an old model is closed after its last one.
@@ -59,6 +60,7 @@ type Server struct {
 	config   Config
 	listener net.Listener
 	waiting  chan struct{}
+	requests metrics
 
 	mu      sync.Mutex // guards current and all uses
 	current *lease
@@ -224,10 +226,11 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/models/{name}", s.modelByName)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { s.status(w, http.StatusServiceUnavailable) })
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { s.status(w, http.StatusOK) })
+	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "invalid_request_error", "unknown_url", "unknown request URL: "+r.Method+" "+r.URL.Path)
 	})
-	return mux
+	return s.requests.counted(mux)
 }
 
 // status writes what the agent says; without a model its HTTP status is the given one.

@@ -19,7 +19,7 @@ type Hello struct {
 	Counter uint64    `cbor:"15,keyasint"` // highest counter accepted from the channel
 	Own     uint64    `cbor:"17,keyasint"` // highest counter accepted of the device's own desired states
 	Slots   []Holding `cbor:"19,keyasint"`
-	Kernels string    `cbor:"20,keyasint,omitempty"` // engine that runs: "wasm", "interp", "go"
+	Kernels string    `cbor:"20,keyasint,omitempty"` // what runs: "avx512", "avx512+wasm", "wasm", "interp", "go"
 	CPU     string    `cbor:"22,keyasint,omitempty"` // architecture and features
 }
 

@@ -132,6 +132,22 @@ func Load(ctx context.Context, b *bundle.Bundle, cfg Config) (*Model, error) {
 	return m, nil
 }
 
+// Choose says what Load would run a bundle with on this machine. It lays no weights.
+func Choose(ctx context.Context, b *bundle.Bundle, cfg Config) (engine.Choice, error) {
+	if err := Fit(&b.Manifest, cfg); err != nil {
+		return engine.Choice{}, err
+	}
+	m := &Model{manifest: b.Manifest}
+	if err := m.readProgram(ctx, b); err != nil {
+		return engine.Choice{}, fmt.Errorf("load program: %w", err)
+	}
+	engineCfg, err := engine.Parse(cfg.Kernels)
+	if err != nil {
+		return engine.Choice{}, err
+	}
+	return engine.Choose(m.prog, engineCfg)
+}
+
 // readMachine reads the program, starts the engine for it and lays the weights.
 func (m *Model) readMachine(ctx context.Context, b *bundle.Bundle, cfg Config) error {
 	if err := m.readProgram(ctx, b); err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"skiff/agent"
+	"skiff/runtime/engine"
 )
 
 // maxConfig bounds a configuration file, in bytes.
@@ -31,7 +32,7 @@ func flags(c *agent.Config, file *string, level *slog.Level, stderr io.Writer) *
 	f.StringVar(&c.HTTP, "http", "", "address of the local API (default: a free loopback port)")
 	f.StringVar(&c.Socket, "socket", "", "path of a Unix socket for the local API, instead of --http")
 	f.StringVar(&c.TrustFile, "trust", "", "file of the public keys to believe")
-	f.StringVar(&c.Kernels, "kernels", os.Getenv("SKIFF_KERNELS"), "auto, wasm, interp or go")
+	f.StringVar(&c.Kernels, "kernels", os.Getenv("SKIFF_KERNELS"), "one of "+strings.Join(engine.Names(), ", ")+"; they differ in speed, not in bits")
 	f.IntVar(&c.Workers, "workers", 0, "workers of the model; 0: one per CPU, at most 4")
 	f.Int64Var(&c.MaxStore, "max-store", 0, "bytes the store may take; 0: as the disk allows")
 	f.TextVar(level, "log", slog.LevelInfo, "debug, info, warn or error")
