@@ -70,7 +70,7 @@ func TestRandomShapes(t *testing.T) {
 	if testing.Short() {
 		count = 600
 	}
-	for _, s := range usable(t) {
+	for _, s := range tried(t) {
 		t.Run(s.Name(), func(t *testing.T) {
 			bound := map[string]int{}
 			for i := range count {
@@ -131,7 +131,7 @@ func TestRealShapes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range usable(t) {
+	for _, s := range tried(t) {
 		for i, test := range []struct {
 			kernel *kernel.Kernel
 			shape  trial.Shape

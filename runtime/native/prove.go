@@ -8,20 +8,12 @@ import (
 )
 
 // Prove compares the set's machine code for a kernel with the Go reference, on this CPU and
-// bit for bit: on a few small cases of its own parameters, cut at every place, so that each
+// bit for bit: on a few small cases of its own parameters, cut at many places, so that each
 // size of tile is met. Nil means that they are equal, or that the set has no code for the
 // kernel; the error names the first difference. It takes a fraction of a millisecond.
 func (s *Set) Prove(k *kernel.Kernel) error {
-	bound, ok := s.Bind(k)
-	if !ok {
-		return nil
-	}
-	for i, p := range s.proofs(k.Form()) {
-		c, err := trial.New(k, p.shape, p.numbers, uint64(i))
-		if err != nil {
-			return fmt.Errorf("prove %s: %w", s.name, err)
-		}
-		if err := s.tryCuts(c, bound, p.cuts); err != nil {
+	for i, p := range s.proofs(k) {
+		if err := s.prove(p, uint64(i)); err != nil {
 			return fmt.Errorf("prove %s: %w", s.name, err)
 		}
 	}
@@ -30,41 +22,80 @@ func (s *Set) Prove(k *kernel.Kernel) error {
 
 // proof is one case of Prove and after how many units it is cut, each in a run of its own.
 type proof struct {
+	kernel  *kernel.Kernel
 	shape   trial.Shape
 	numbers trial.Numbers
 	cuts    int
 }
 
 // proofs are the cases for a kernel: small, but with whole tiles and every sort of rest.
-func (s *Set) proofs(f kernel.Form) []proof {
-	lengths := []int{1, 21, 0, 6}
+func (s *Set) proofs(k *kernel.Kernel) []proof {
+	f, lengths := k.Form(), []int{1, 3, 0, 6}
 	switch f.Op {
 	case "linear":
-		rows, cols := s.int8.rows, s.int8.cols
-		return []proof{
-			{trial.Shape{Rows: rows + 1, Cols: 2*cols + 19, Depth: 75}, trial.Plain, rows + 1},
-			{trial.Shape{Rows: 2, Cols: cols, Depth: 304, Slack: true}, trial.Extremes, 1},
-			{trial.Shape{Rows: 2, Cols: 3, Depth: 1}, trial.Tiny, 1},
-		}
-	case "attention", "attend":
-		return []proof{{trial.Shape{Lengths: lengths, Slack: true}, trial.Plain, 1}, {trial.Shape{Lengths: []int{3}}, trial.Wide, 1}}
+		return s.linearProofs(k)
+	case "attention":
+		return append(s.headProofs(f), proof{k, trial.Shape{Lengths: lengths, Slack: true}, trial.Plain, 1})
 	}
 	return []proof{
-		{trial.Shape{Rows: 5, Lengths: lengths, Slack: true}, trial.Plain, 2},
-		{trial.Shape{Rows: 2, Lengths: []int{2}}, trial.Wide, 1},
-		{trial.Shape{Rows: 2, Lengths: []int{2}}, trial.Zeros, 1},
+		{k, trial.Shape{Rows: 5, Lengths: lengths, Slack: true}, trial.Plain, 2},
+		{k, trial.Shape{Rows: 2, Lengths: []int{2}}, trial.Wide, 0},
+		{k, trial.Shape{Rows: 2, Lengths: []int{2}}, trial.Zeros, 0},
 	}
 }
 
-// tryCuts runs a case whole, then cut after each of the first units.
-func (s *Set) tryCuts(c *trial.Case, bound Kernel, cuts int) error {
+// linearProofs cut as many rows as a tile has, and one more, after each row: so tiles of
+// every height are met, for every width that there is.
+func (s *Set) linearProofs(k *kernel.Kernel) []proof {
+	rows, cols := s.int8.rows, s.int8.cols
+	out := []proof{
+		{k, trial.Shape{Rows: rows + 1, Cols: 2*cols - 5, Depth: 75}, trial.Plain, rows},
+		{k, trial.Shape{Rows: 2, Cols: cols, Depth: 304, Slack: true}, trial.Extremes, 0},
+		{k, trial.Shape{Rows: 2, Cols: 3, Depth: 1}, trial.Tiny, 0},
+	}
+	for rest := 16; rest < cols; rest += 16 {
+		out = append(out, proof{k, trial.Shape{Rows: rows + 1, Cols: rest, Depth: 20}, trial.Plain, rows})
+	}
+	return out
+}
+
+// headProofs are for attention of one head, since products cost the square of a length:
+// for every number of rows that a product does at once a sequence of as many tokens, and
+// one of more than a panel that leaves so many rows to the end.
+func (s *Set) headProofs(f kernel.Form) []proof {
+	head, err := kernel.NewAttention(1, f.HeadSize, f.Scale)
+	if err != nil || len(s.float.tiles) == 0 {
+		return nil
+	}
+	most := s.float.tiles[0]
+	whole := (s.float.panel/most + 1) * most
+	var lengths []int
+	for _, rows := range s.float.tiles {
+		lengths = append(lengths, rows, whole+rows)
+	}
+	return []proof{
+		{head, trial.Shape{Lengths: lengths}, trial.Plain, 0},
+		{head, trial.Shape{Lengths: []int{4}}, trial.Wide, 0},
+	}
+}
+
+// prove runs a case whole, then cut after each of the first units.
+func (s *Set) prove(p proof, seed uint64) error {
+	bound, ok := s.Bind(p.kernel)
+	if !ok {
+		return nil
+	}
+	c, err := trial.New(p.kernel, p.shape, p.numbers, seed)
+	if err != nil {
+		return err
+	}
 	t, err := c.Trial(s.PackWeights)
 	if err != nil {
 		return err
 	}
 	scratch := trial.Aligned(bound.Scratch(c.Args, c.Units(), c.Tokens))
 	run := func(mem []byte, lo, hi int, args []uint32) { bound.Run(mem, scratch, lo, hi, args) }
-	for cut := range min(cuts+1, c.Units()) {
+	for cut := range min(p.cuts+1, c.Units()) {
 		if err := t.Check(run, cut); err != nil {
 			return err
 		}
