@@ -364,3 +364,23 @@ func TestCut(t *testing.T) {
 		}
 	}
 }
+
+// nothing is a caller that does nothing.
+type nothing struct{}
+
+func (nothing) call(context.Context, int, uint32, uint32, uint32, []uint32) error { return nil }
+
+// BenchmarkBarrier is a stage of two workers without work: what handing it out and waiting
+// for its end take.
+func BenchmarkBarrier(b *testing.B) {
+	p, _ := mean(b)
+	m := start(b, p, Config{Kind: Go, Workers: 2})
+	for _, w := range m.workers {
+		w.caller = nothing{}
+	}
+	for b.Loop() {
+		if err := m.pool.run(m.workers[0], 1, job{context.Background(), m, &m.stages[0], cut{2, 2, 1, 1}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
