@@ -65,6 +65,7 @@ func (s *Store) Has(chunk bundle.Digest) bool {
 
 // Missing returns the positions of the index whose chunks are not held, whichever bundle brought them.
 func (s *Store) Missing(index []bundle.Chunk) ([]int, error) {
+	defer s.release()
 	var missing []int
 	err := s.view(func(tx *bolt.Tx) error {
 		for i, c := range index {
@@ -146,8 +147,7 @@ func (s source) Chunk(_ context.Context, i int, dst []byte) error {
 		if len(v) != len(dst) {
 			return fmt.Errorf("read chunk %d: %w", i, ErrMissing)
 		}
-		copy(dst, v)
-		return nil
+		return s.store.load(tx, v, dst)
 	})
 }
 
@@ -167,6 +167,7 @@ func (s *Store) value(bucket string, name bundle.Digest) ([]byte, error) {
 // Sweep deletes what rotted on the disk of one bundle: values that no longer have the digest they are named by. It returns how many;
 // they can be fetched again, the rest stays.
 func (s *Store) Sweep(d bundle.Digest) (int, error) {
+	defer s.release()
 	rotten := map[string][]bundle.Digest{}
 	b, err := s.Envelope(d, nil)
 	if err != nil {

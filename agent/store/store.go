@@ -25,6 +25,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -75,6 +76,8 @@ type Store struct {
 	Damage string
 
 	db       *bolt.DB
+	file     *os.File     // the database, to read large values from
+	loaded   atomic.Int64 // values read from file
 	dir      string
 	arrivals *arrivals
 }
@@ -99,8 +102,7 @@ func Open(c Config) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if s.arrivals, err = openArrivals(c.Dir); err != nil {
-		s.db.Close()
-		return nil, err
+		return nil, errors.Join(err, s.closeFiles())
 	}
 	if err := s.settleArrivals(); err != nil {
 		s.Close()
@@ -177,9 +179,11 @@ func (s *Store) open(path string, c Config) (err error) {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	s.db = db
+	if s.file, err = os.Open(path); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
 	if err := s.examine(); err != nil {
-		s.db.Close()
-		return err
+		return errors.Join(err, s.closeFiles())
 	}
 	return nil
 }
@@ -246,8 +250,10 @@ func (s *Store) Close() error {
 	if s.arrivals != nil {
 		err = s.arrivals.close()
 	}
-	return errors.Join(s.db.Close(), err)
+	return errors.Join(s.closeFiles(), err)
 }
+
+func (s *Store) closeFiles() error { return errors.Join(s.db.Close(), s.file.Close()) }
 
 // view runs a read transaction. A page that cannot be read (a panic inside bbolt, or the kernel's SIGBUS on a bad disk block) is an
 // error of this call, not the end of the process.
