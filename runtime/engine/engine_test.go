@@ -75,9 +75,18 @@ func pass(lengths ...int) Input {
 	return in
 }
 
+// kinds are those that any CPU has, and the compiler where there is one.
+func kinds() []Kind {
+	out := []Kind{Auto, Interp, Go}
+	if CanCompile() {
+		out = append(out, Wasm)
+	}
+	return out
+}
+
 // Row r holds r+1 in column 0: the mean of any rows is a vector along column 0.
 func TestRunOnEveryKind(t *testing.T) {
-	for _, kind := range []Kind{Auto, Wasm, Interp, Go} {
+	for _, kind := range kinds() {
 		for _, workers := range []int{0, 1, 3} {
 			p, x := mean(t)
 			m := start(t, p, Config{Kind: kind, Workers: workers})
@@ -245,7 +254,7 @@ func picking(t testing.TB) (*program.Program, uint32) {
 }
 
 func TestPicks(t *testing.T) {
-	for _, kind := range []Kind{Wasm, Go} {
+	for _, kind := range kinds() {
 		p, x := picking(t)
 		m := start(t, p, Config{Kind: kind, Workers: 2})
 		for r := range 64 { // columns 1 and r: the ratio tells the mean row

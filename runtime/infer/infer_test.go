@@ -274,8 +274,12 @@ func TestCallIsBounded(t *testing.T) {
 
 // Close waits for the call that runs, and calls that wait are told.
 func TestCloseWhileRunning(t *testing.T) {
-	for _, kernels := range append([]string{"wasm", "go"}, engine.Sets()...) {
-		m := load(t, openTiny(t), Config{Kernels: kernels, Workers: 2})
+	b := openTiny(t)
+	for _, kernels := range runnable(t, b) {
+		if kernels == "interp" { // slow, and like wasm
+			continue
+		}
+		m := load(t, b, Config{Kernels: kernels, Workers: 2})
 		texts := someTexts(16)
 		want := embed(t, m, texts)
 		var calls sync.WaitGroup
@@ -310,8 +314,9 @@ func TestCloseWhileRunning(t *testing.T) {
 func TestTwoModels(t *testing.T) {
 	texts := someTexts(20)
 	var calls sync.WaitGroup
-	for _, kernels := range []string{"auto", "auto", "wasm", "go"} {
-		m := load(t, openTiny(t), Config{Kernels: kernels, Workers: 2})
+	b := openTiny(t)
+	for _, kernels := range append(runnable(t, b), "auto") {
+		m := load(t, b, Config{Kernels: kernels, Workers: 2})
 		want := embed(t, m, texts)
 		calls.Go(func() {
 			for range 5 {
