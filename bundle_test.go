@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"skiff/runtime/engine"
 )
 
 func TestInspectBundle(t *testing.T) {
@@ -34,6 +36,33 @@ func TestInspectBundle(t *testing.T) {
 	}
 	if left, err := os.ReadDir(string(stranger)); err != nil || len(left) > 0 {
 		t.Errorf("looking made %v, %v", left, err)
+	}
+}
+
+// TestInspectKernels: inspect says what would run the bundle here, as SKIFF_KERNELS allows.
+func TestInspectKernels(t *testing.T) {
+	m := packedMini(t)
+	for _, kernels := range append([]string{"", "auto", "go", "interp"}, engine.Sets()...) {
+		cmd := m.home.command(t, "inspect", m.bundle, "--json")
+		cmd.Env = append(cmd.Env, "SKIFF_KERNELS="+kernels)
+		here := lines[bundleInfo](t, finish(t, cmd))[0].Here
+		want := kernels
+		if kernels == "" || kernels == "auto" {
+			if want = here.Kernels; here.Kernels == "" {
+				t.Errorf("%q: it does not run here: %+v", kernels, here)
+			}
+		}
+		if first, _, _ := strings.Cut(here.Kernels, "+"); first != want && here.Kernels != want || here.Misfit != "" || here.Off != nil {
+			t.Errorf("%q: %+v", kernels, here)
+		}
+	}
+	cmd := m.home.command(t, "inspect", m.bundle, "--json")
+	cmd.Env = append(cmd.Env, "SKIFF_KERNELS=mmx")
+	if here := lines[bundleInfo](t, finish(t, cmd))[0].Here; here.Kernels != "" || !strings.Contains(here.Misfit, "mmx") {
+		t.Errorf("kernels that nobody has: %+v", here)
+	}
+	if text := m.home.must(t, "", "inspect", m.bundle).stdout; !strings.Contains(text, " kernels run it here") {
+		t.Errorf("inspect prints %s", text)
 	}
 }
 
