@@ -196,6 +196,7 @@ func (m *Machine) start(ctx context.Context, workers int) error {
 	if m.all, err = newMemory(int(linear) + workers*scratch); err != nil {
 		return err
 	}
+	largePages(m.all[:m.prog.WeightsEnd])
 	m.mem = m.all[:linear:linear]
 	if m.backend, err = m.newBackend(ctx, m.choice.kind, m.kernels); err != nil {
 		return errors.Join(err, freeMemory(m.all))
