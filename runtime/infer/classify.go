@@ -79,8 +79,6 @@ func (m *Model) scores(ctx context.Context, inputs []Text) ([][]float32, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrIncompatible, err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	out := make([][]float32, len(inputs))
 	add := func(i int, b *batch) error {
 		if err := m.encode(inputs[i], b); err != nil {
@@ -96,7 +94,7 @@ func (m *Model) scores(ctx context.Context, inputs []Text) ([][]float32, error) 
 		score.Apply(out[i], out[i])
 		return nil
 	}
-	return out, m.forward(ctx, len(inputs), add, take, nil)
+	return out, m.answer(ctx, len(inputs), add, take, nil)
 }
 
 // encode appends the tokens of an input, truncated as the original model does.

@@ -22,8 +22,6 @@ func (m *Model) embed(ctx context.Context, p prompt, texts []string) ([][]float3
 	for i := range out {
 		out[i] = flat[i*m.Dim() : (i+1)*m.Dim() : (i+1)*m.Dim()]
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if err := m.run(ctx, p, texts, out); err != nil {
 		return nil, err
 	}
@@ -62,8 +60,6 @@ func (m *Model) Hidden(ctx context.Context, text string) ([]int32, [][]float32, 
 }
 
 func (m *Model) hidden(ctx context.Context, p prompt, text string) ([]int32, [][]float32, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	var rows [][]float32
 	last := len(m.prog.Taps) - 1
 	tap := func(i int, data []byte) {
@@ -78,7 +74,7 @@ func (m *Model) hidden(ctx context.Context, p prompt, text string) ([]int32, [][
 		}
 	}
 	none := func(int, output) error { return nil }
-	if err := m.forward(ctx, 1, m.adder(p, []string{text}), none, tap); err != nil {
+	if err := m.answer(ctx, 1, m.adder(p, []string{text}), none, tap); err != nil {
 		return nil, nil, err
 	}
 	return m.ids(nil, p, text), rows, nil
@@ -95,14 +91,12 @@ func (m *Model) width() int {
 // Logits returns what the program makes of each text: one row, or one for each token or
 // mask, before any score is made of it.
 func (m *Model) Logits(ctx context.Context, texts []string) ([][][]float32, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	out := make([][][]float32, len(texts))
 	take := func(i int, rows output) (err error) {
 		out[i], err = rows.all(m.Dim())
 		return err
 	}
-	return out, m.forward(ctx, len(texts), m.adder(m.prompt, texts), take, nil)
+	return out, m.answer(ctx, len(texts), m.adder(m.prompt, texts), take, nil)
 }
 
 // adder appends texts one by one after a prompt, and picks their masks where the program
@@ -128,7 +122,7 @@ func (m *Model) adder(p prompt, texts []string) func(int, *batch) error {
 	}
 }
 
-// run gives each text its one row of output. The caller holds mu.
+// run gives each text its one row of output.
 func (m *Model) run(ctx context.Context, p prompt, texts []string, out [][]float32) error {
 	add := func(i int, b *batch) error {
 		if err := m.append(b, p, texts[i]); err != nil {
@@ -137,5 +131,5 @@ func (m *Model) run(ctx context.Context, p prompt, texts []string, out [][]float
 		return nil
 	}
 	take := func(i int, rows output) error { return rows.read(0, out[i]) }
-	return m.forward(ctx, len(texts), add, take, nil)
+	return m.answer(ctx, len(texts), add, take, nil)
 }

@@ -10,6 +10,9 @@ import (
 	"skiff/runtime/program"
 )
 
+// maxIdle is how many batches are kept for callers to come.
+const maxIdle = 4
+
 // batch is the reused memory of one call: sequences that are tokenised and not run yet. It
 // never holds more than a pass and the sequence that did not fit in it.
 type batch struct {
@@ -62,15 +65,31 @@ func (b *batch) keep(from mark) {
 	b.rows, b.starts = b.rows[:0], append(b.starts[:0], 0)
 }
 
+// answer is forward for any number of concurrent callers: texts become tokens beside the
+// passes of others, and the machine is taken for one pass at a time, so that a call on one
+// text waits for a pass of a call on many, not for all of them.
+func (m *Model) answer(ctx context.Context, n int, add func(i int, b *batch) error, take func(i int, rows output) error, tap func(int, []byte)) error {
+	b := m.lendBatch()
+	defer m.returnBatch(b)
+	if m.mu.TryLock() { // else it is awake
+		if m.machine != nil {
+			m.machine.Wake()
+		}
+		m.mu.Unlock()
+	}
+	return m.passes(ctx, b, false, n, add, take, tap)
+}
+
 // forward runs n sequences, pass by pass. add appends sequence i to the batch: its ids,
 // its types where they are not 0, its picks as rows of the batch. take is given the output
 // rows of sequence i, lent. The caller holds mu.
 func (m *Model) forward(ctx context.Context, n int, add func(i int, b *batch) error, take func(i int, rows output) error, tap func(int, []byte)) error {
-	if m.machine == nil {
-		return ErrClosed
-	}
-	m.machine.Wake() // while texts become tokens
-	b, p := &m.batch, m.prog
+	return m.passes(ctx, &m.batch, true, n, add, take, tap)
+}
+
+// passes fills b and runs it as often as it is full. held says that the caller holds mu.
+func (m *Model) passes(ctx context.Context, b *batch, held bool, n int, add func(i int, b *batch) error, take func(i int, rows output) error, tap func(int, []byte)) error {
+	p := m.prog
 	b.reset()
 	first := 0
 	for i := range n {
@@ -80,7 +99,7 @@ func (m *Model) forward(ctx context.Context, n int, add func(i int, b *batch) er
 		}
 		full := len(b.ids) > int(p.MaxTokens) || len(b.starts) > int(p.MaxSeqs) || len(b.picks) > int(p.MaxPicks)
 		if full && i > first {
-			if err := m.pass(ctx, before, first, take, tap); err != nil {
+			if err := m.pass(ctx, b, held, before, first, take, tap); err != nil {
 				return err
 			}
 			b.keep(before)
@@ -91,13 +110,19 @@ func (m *Model) forward(ctx context.Context, n int, add func(i int, b *batch) er
 	if first == n {
 		return nil
 	}
-	return m.pass(ctx, b.mark(), first, take, tap)
+	return m.pass(ctx, b, held, b.mark(), first, take, tap)
 }
 
 // pass runs the sequences up to end and hands their output rows out; the first of them is
 // sequence number first.
-func (m *Model) pass(ctx context.Context, end mark, first int, take func(int, output) error, tap func(int, []byte)) error {
-	b := &m.batch
+func (m *Model) pass(ctx context.Context, b *batch, held bool, end mark, first int, take func(int, output) error, tap func(int, []byte)) error {
+	if !held {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+	}
+	if m.machine == nil {
+		return ErrClosed
+	}
 	in := engine.Input{IDs: b.ids[:end.ids], Types: b.types[:end.ids], Starts: b.starts, Picks: b.picks[:end.picks], Skip: b.skip}
 	data, err := m.machine.Run(ctx, in, tap)
 	if err != nil {
@@ -111,6 +136,27 @@ func (m *Model) pass(ctx context.Context, end mark, first int, take func(int, ou
 		data = data[rows*stride:]
 	}
 	return nil
+}
+
+// lendBatch takes a batch that nobody uses, or makes one.
+func (m *Model) lendBatch() *batch {
+	m.lending.Lock()
+	defer m.lending.Unlock()
+	if n := len(m.idle); n > 0 {
+		b := m.idle[n-1]
+		m.idle = m.idle[:n-1]
+		return b
+	}
+	return &batch{}
+}
+
+// returnBatch keeps it for the next caller, where there are not enough already.
+func (m *Model) returnBatch(b *batch) {
+	m.lending.Lock()
+	defer m.lending.Unlock()
+	if len(m.idle) < maxIdle {
+		m.idle = append(m.idle, b)
+	}
 }
 
 // output is the rows that one sequence got.

@@ -64,8 +64,8 @@ type Config struct {
 	Workers int
 }
 
-// Model is a loaded bundle. Its methods may be called concurrently; they run one at a
-// time, and models do not disturb one another. Close frees it.
+// Model is a loaded bundle. Its methods may be called concurrently: their passes run one at
+// a time, in turns. Models do not disturb one another. Close frees it.
 //
 // Its memory is planned when it is loaded: a call on any number of texts runs them in passes
 // that fit the plan, and needs beside that only its result and the token ids of one pass. A
@@ -79,6 +79,9 @@ type Model struct {
 	mask     int32  // id of the token that stands for a word to be found; -1 for none
 	choice   engine.Choice
 	workers  int
+
+	lending sync.Mutex // guards idle
+	idle    []*batch
 
 	mu      sync.Mutex // guards all below
 	machine *engine.Machine
@@ -277,7 +280,7 @@ func (m *Model) Workers() int { return m.workers }
 // Tokenizer is the model's tokenizer, with the bundle's truncation.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
 
-// Close frees the model once the call that is running has ended.
+// Close frees the model once the pass that is running has ended.
 func (m *Model) Close(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -257,6 +257,37 @@ func TestEmbedAllocatesOnlyTheResult(t *testing.T) {
 	}
 }
 
+// A call on one text is answered between the passes of a call on many.
+func TestTurns(t *testing.T) {
+	m := load(t, openTiny(t), Config{Workers: 2})
+	texts := someTexts(400)
+	want := embed(t, m, texts)
+	answered := make(chan struct{})
+	long := m.adder(m.prompt, texts)
+	add := func(i int, b *batch) error {
+		if i == len(texts)/2 {
+			go func() {
+				defer close(answered)
+				if got, err := m.Embed(context.Background(), texts[:1]); err != nil || !cmp.Equal(want[:1], got) {
+					t.Errorf("between passes: %v", err)
+				}
+			}()
+			<-answered
+		}
+		return long(i, b)
+	}
+	got := make([]float32, m.Dim())
+	take := func(i int, rows output) error {
+		if err := rows.read(0, got); err != nil || !cmp.Equal(want[i], got) {
+			t.Errorf("text %d: %v", i, err)
+		}
+		return nil
+	}
+	if err := m.answer(context.Background(), len(texts), add, take, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // However many texts a call has, the memory beside its result is that of a pass.
 func TestCallIsBounded(t *testing.T) {
 	m := load(t, openTiny(t), Config{})
@@ -264,7 +295,7 @@ func TestCallIsBounded(t *testing.T) {
 	memory := len(m.machine.Memory())
 	embed(t, m, texts)
 	most := int(m.prog.MaxTokens + m.prog.MaxLength)
-	if b := m.batch; len(b.ids) > most || cap(b.ids) > 2*most || cap(b.starts) > 2*int(m.prog.MaxSeqs+2) {
+	if b := m.idle[0]; len(m.idle) != 1 || len(b.ids) > most || cap(b.ids) > 2*most || cap(b.starts) > 2*int(m.prog.MaxSeqs+2) {
 		t.Errorf("room for %d ids and %d starts, a pass is of %d tokens", cap(b.ids), cap(b.starts), m.prog.MaxTokens)
 	}
 	if len(m.machine.Memory()) != memory {

@@ -34,8 +34,6 @@ func (m *Model) Tag(ctx context.Context, texts []string, a task.Aggregation) ([]
 
 // tokenRows runs a model that has one row of logits per token.
 func (m *Model) tokenRows(ctx context.Context, encodings []tokenizer.Encoding) ([][][]float32, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	out := make([][][]float32, len(encodings))
 	add := func(i int, b *batch) error {
 		b.ids = append(b.ids, encodings[i].IDs...)
@@ -46,7 +44,7 @@ func (m *Model) tokenRows(ctx context.Context, encodings []tokenizer.Encoding) (
 		out[i], err = rows.all(m.Dim())
 		return err
 	}
-	return out, m.forward(ctx, len(encodings), add, take, nil)
+	return out, m.answer(ctx, len(encodings), add, take, nil)
 }
 
 // Tokens is what decoding needs of the encoding of one text.
@@ -75,8 +73,6 @@ func (m *Model) FillMask(ctx context.Context, texts []string, k int) ([][][]Cand
 	if err := m.wants(TaskFillMask); err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	out := make([][][]Candidate, len(texts))
 	row := make([]float32, m.Dim())
 	take := func(i int, rows output) error {
@@ -88,7 +84,7 @@ func (m *Model) FillMask(ctx context.Context, texts []string, k int) ([][][]Cand
 		}
 		return nil
 	}
-	if err := m.forward(ctx, len(texts), m.adder(m.prompt, texts), take, nil); err != nil {
+	if err := m.answer(ctx, len(texts), m.adder(m.prompt, texts), take, nil); err != nil {
 		return nil, err
 	}
 	return out, nil
