@@ -69,9 +69,12 @@ func (s *Set) headProofs(f kernel.Form) []proof {
 	}
 	most := s.float.tiles[0]
 	whole := (s.float.panel/most + 1) * most
-	var lengths []int
-	for _, rows := range s.float.tiles {
+	lengths := []int{most}
+	for _, rows := range s.float.tiles[1:] {
 		lengths = append(lengths, rows, whole+rows)
+	}
+	if len(lengths) == 1 {
+		lengths = append(lengths, whole)
 	}
 	return []proof{
 		{head, trial.Shape{Lengths: lengths}, trial.Plain, 0},

@@ -128,12 +128,8 @@ func (b *builder) layOut(extents []kernel.Extent) {
 	}
 	b.c.Scratch = uint32(at)
 	b.c.Mem = make([]byte, at+int(b.c.Kernel.ScratchBytes(b.c.Args, b.c.Tokens)))
-	for i := range b.c.Mem[:at] {
-		b.c.Mem[i] = guardByte
-	}
-	for i := range b.c.Mem[at:] {
-		b.c.Mem[at+i] = dirtyByte
-	}
+	set(b.c.Mem[:at], guardByte)
+	set(b.c.Mem[at:], dirtyByte)
 }
 
 // fill writes an argument. Names are the same in every kernel that has such.
@@ -141,9 +137,7 @@ func (b *builder) fill(name string, mem []byte) {
 	table := strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz") // "1" of "codes1", "Codes" of "wordCodes"
 	switch {
 	case name == "out":
-		for i := range mem {
-			mem[i] = dirtyByte
-		}
+		set(mem, dirtyByte)
 	case name == "starts":
 		b.starts(mem)
 	case name == "w":
@@ -242,6 +236,17 @@ func (b *builder) weights(mem []byte) {
 	}
 	// Panels of this size hold these rows: Extents is of the same.
 	_ = kernel.PackWeights(mem, c.codes, 0, c.depth)
+}
+
+// set makes every byte of memory the same.
+func set(mem []byte, b byte) {
+	if len(mem) == 0 {
+		return
+	}
+	mem[0] = b
+	for n := 1; n < len(mem); n *= 2 {
+		copy(mem[n:], mem[:n])
+	}
 }
 
 // pad16 rounds a column count up to the width of a row.

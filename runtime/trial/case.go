@@ -60,7 +60,7 @@ type Case struct {
 // kernel.PackWeights does.
 type Pack func(dst, codes []byte, first, k int) error
 
-// Run does the units [lo, hi) of a case in memory that Input made.
+// Run does the units [lo, hi) of a case in its memory, which has no room for scratch.
 type Run func(mem []byte, lo, hi int, args []uint32)
 
 // Units is the size of the case's domain.
@@ -82,45 +82,6 @@ func (c *Case) InPlace(name string) (*Case, bool) {
 	return &same, true
 }
 
-// Input appends to dst the memory without scratch, the weights of a linear laid by pack; nil
-// means as kernel.PackWeights does.
-func (c *Case) Input(dst []byte, pack Pack) ([]byte, error) {
-	start := len(dst)
-	dst = append(dst, c.Mem[:c.Scratch]...)
-	if pack == nil || c.codes == nil {
-		return dst, nil
-	}
-	panels := dst[start:][c.Args[c.Kernel.Place("w")]:][:kernel.PanelBytes(len(c.codes)/c.depth, c.depth)]
-	clear(panels)
-	if err := pack(panels, c.codes, 0, c.depth); err != nil {
-		return nil, fmt.Errorf("pack weights: %w", err)
-	}
-	return dst, nil
-}
-
-// Want appends to dst what the outputs are by the reference: Outputs, one after another.
-func (c *Case) Want(dst []byte) []byte {
-	mem := Aligned(len(c.Mem))
-	copy(mem, c.Mem)
-	c.Kernel.Run(mem, 0, uint32(c.Units()), c.Scratch, c.Args)
-	for _, e := range c.outputs() {
-		dst = append(dst, mem[e.Off:uint64(e.Off)+e.Len]...)
-	}
-	return dst
-}
-
-// outputs are the extents that are written.
-func (c *Case) outputs() []kernel.Extent {
-	var out []kernel.Extent
-	extents, _ := c.Kernel.Extents(c.Args, c.Tokens, c.Seqs) // New has seen that there is no error
-	for _, e := range extents {
-		if e.Write {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
 // Check runs the case cut into ranges of units at the given places, ascending, and compares
 // all of the memory with the reference, bit for bit: outputs, inputs and guards. The error
 // names the first byte that differs.
@@ -135,23 +96,34 @@ func (c *Case) Check(pack Pack, run Run, cuts ...int) error {
 // Trial is a case made ready to be run several times. It is not safe for concurrent use.
 type Trial struct {
 	*Case
-	Mem    []byte // what Run is given, 64-byte aligned; its contents are those of the last run
-	before []byte
-	after  []byte // what Mem must be
+	mem    []byte // what Run is given, 64-byte aligned; its contents are those of the last run
+	panels []byte // the weights of a linear as pack lays them; nil as they are in the case
+	after  []byte // what mem must be
 }
 
-// Trial makes a case ready; pack is that of Input.
+// Trial makes a case ready. pack lays the weights of a linear; nil means as
+// kernel.PackWeights does.
 func (c *Case) Trial(pack Pack) (*Trial, error) {
-	before, err := c.Input(nil, pack)
-	if err != nil {
-		return nil, err
-	}
-	t := &Trial{Case: c, before: before, Mem: Aligned(len(before)), after: bytes.Clone(before)}
-	want := c.Want(nil)
-	for _, e := range c.outputs() {
-		want = want[copy(t.after[e.Off:uint64(e.Off)+e.Len], want):]
+	t := &Trial{Case: c, mem: Aligned(int(c.Scratch))}
+	whole := Aligned(len(c.Mem))
+	copy(whole, c.Mem)
+	c.Kernel.Run(whole, 0, uint32(c.Units()), c.Scratch, c.Args)
+	t.after = whole[:c.Scratch]
+	if pack != nil && c.codes != nil {
+		t.panels = make([]byte, kernel.PanelBytes(len(c.codes)/c.depth, c.depth))
+		if err := pack(t.panels, c.codes, 0, c.depth); err != nil {
+			return nil, fmt.Errorf("pack weights: %w", err)
+		}
+		t.layWeights(t.after)
 	}
 	return t, nil
+}
+
+// layWeights puts the trial's own panels where the case has its.
+func (t *Trial) layWeights(mem []byte) {
+	if t.panels != nil {
+		copy(mem[t.Args[t.Kernel.Place("w")]:], t.panels)
+	}
 }
 
 // Aligned is n bytes of zeros whose first is 64-byte aligned, as linear memory is.
@@ -163,11 +135,12 @@ func Aligned(n int) []byte {
 
 // Check is Case.Check.
 func (t *Trial) Check(run Run, cuts ...int) error {
-	copy(t.Mem, t.before)
+	copy(t.mem, t.Mem)
+	t.layWeights(t.mem)
 	from := 0
 	for _, to := range append(cuts, t.Units()) {
 		if to > from {
-			run(t.Mem, from, to, t.Args)
+			run(t.mem, from, to, t.Args)
 			from = to
 		}
 	}
@@ -176,15 +149,15 @@ func (t *Trial) Check(run Run, cuts ...int) error {
 
 // compare names the first byte of memory that is not what it must be.
 func (t *Trial) compare() error {
-	if bytes.Equal(t.Mem, t.after) {
+	if bytes.Equal(t.mem, t.after) {
 		return nil
 	}
 	at := 0
-	for t.Mem[at] == t.after[at] {
+	for t.mem[at] == t.after[at] {
 		at++
 	}
 	word := at &^ 3
-	got, want := binary.LittleEndian.Uint32(t.Mem[word:]), binary.LittleEndian.Uint32(t.after[word:])
+	got, want := binary.LittleEndian.Uint32(t.mem[word:]), binary.LittleEndian.Uint32(t.after[word:])
 	return fmt.Errorf("%s: %s is %08x (%v), the reference has %08x (%v)", t.Kernel.Name(), t.where(at),
 		got, math.Float32frombits(got), want, math.Float32frombits(want))
 }

@@ -34,6 +34,7 @@ func TestEveryOp(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s %+v: %v", k.Name(), s, err)
 			}
+			onlyOutput(t, c)
 			run := by(k, int(k.ScratchBytes(c.Args, c.Tokens)))
 			if err := c.Check(nil, run, r.Cuts(c.Units())...); err != nil {
 				t.Errorf("%+v: %v", s, err)
@@ -51,6 +52,26 @@ func TestEveryOp(t *testing.T) {
 	}
 	if r.Kernel("conv", 8) != nil {
 		t.Error("a kernel for an op that there is not")
+	}
+}
+
+// onlyOutput wants the reference to leave all but outputs and scratch as they were.
+func onlyOutput(t *testing.T, c *Case) {
+	t.Helper()
+	mem := Aligned(len(c.Mem))
+	copy(mem, c.Mem)
+	c.Kernel.Run(mem, 0, uint32(c.Units()), c.Scratch, c.Args)
+	extents, err := c.Kernel.Extents(c.Args, c.Tokens, c.Seqs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range extents {
+		if e.Write {
+			copy(mem[e.Off:], c.Mem[e.Off:uint64(e.Off)+e.Len])
+		}
+	}
+	if !bytes.Equal(mem[:c.Scratch], c.Mem[:c.Scratch]) {
+		t.Errorf("%s: the reference wrote elsewhere", c.Kernel.Name())
 	}
 }
 
