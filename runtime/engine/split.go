@@ -14,20 +14,20 @@ const (
 	splitTime = 10 * time.Microsecond  // of a stage that is not worth a second worker
 )
 
-// speed is how many multiply-accumulates a microsecond is good for: of linears, and of
-// everything else.
+// speed is how many multiply-accumulates a microsecond is good for on a CPU of these years:
+// of linears, and of everything else.
 type speed struct{ linear, other int }
 
 func speedOf(k Kind) speed {
 	switch k {
 	case Native:
-		return speed{linear: 200_000, other: 30_000}
+		return speed{linear: 250_000, other: 50_000}
 	case Wasm:
-		return speed{linear: 30_000, other: 6_000}
+		return speed{linear: 45_000, other: 15_000}
 	case Go:
-		return speed{linear: 2_000, other: 500}
+		return speed{linear: 4_000, other: 2_000}
 	}
-	return speed{linear: 100, other: 50}
+	return speed{linear: 200, other: 200}
 }
 
 // cut is how the units of a stage are handed out: a share for each worker, as equal as can
