@@ -47,9 +47,11 @@ bits:
 	go run . pack $(or $(BITS_MODEL),builtin) --fast -o "$$out/$(if $(BITS_MODEL),minilm,builtin).skiff" && \
 	SKIFF_BITS=1 SKIFF_BITS_BUNDLES="$$out/$(if $(BITS_MODEL),minilm,builtin).skiff" go test -count=1 -timeout 1h -v -run '^TestBits$$' ./runtime/infer
 
-# Every kernel shape of 1 to 34 cubed, bit for bit on every engine: about an hour.
+# Every kernel shape of 1 to 34 cubed, bit for bit on every engine, and a million random cases for each set of assembly:
+# about an hour.
 exhaustive:
 	SKIFF_EXHAUSTIVE=1 go test -count=1 -timeout 4h -run Exhaustive ./runtime/kernel
+	SKIFF_EXHAUSTIVE=1 go test -count=1 -timeout 4h -run RandomShapes ./runtime/native
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

@@ -3,6 +3,7 @@ package native
 import (
 	"fmt"
 	"math"
+	"os"
 	"runtime/debug"
 	"testing"
 
@@ -67,8 +68,11 @@ func faultless(f func() error) (err error) {
 // shapes, numbers and splits.
 func TestRandomShapes(t *testing.T) {
 	count := 20000
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		count = 600
+	case os.Getenv("SKIFF_EXHAUSTIVE") != "": // make exhaustive
+		count = 1000000
 	}
 	for _, s := range tried(t) {
 		t.Run(s.Name(), func(t *testing.T) {
