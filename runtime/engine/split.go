@@ -10,24 +10,27 @@ import (
 // answers.
 const (
 	callTime  = time.Millisecond       // at most, of one call: a cancelled pass stops within it, and a collection waits for it
-	pieceTime = 100 * time.Microsecond // at least, of what a worker claims, where there is as much
 	splitTime = 10 * time.Microsecond  // of a stage that is not worth a second worker
 )
 
 // speed is how many multiply-accumulates a microsecond is good for on a CPU of these years:
-// of linears, and of everything else.
-type speed struct{ linear, other int }
+// of linears, and of everything else; and what a worker should claim at a time, where there is
+// as much: assembly reads a panel of weights once for all rows of a call.
+type speed struct {
+	linear, other int
+	piece         time.Duration
+}
 
 func speedOf(k Kind) speed {
 	switch k {
 	case Native:
-		return speed{linear: 250_000, other: 50_000}
+		return speed{linear: 250_000, other: 50_000, piece: 300 * time.Microsecond}
 	case Wasm:
-		return speed{linear: 45_000, other: 15_000}
+		return speed{linear: 45_000, other: 15_000, piece: 100 * time.Microsecond}
 	case Go:
-		return speed{linear: 4_000, other: 2_000}
+		return speed{linear: 4_000, other: 2_000, piece: 100 * time.Microsecond}
 	}
-	return speed{linear: 200, other: 200}
+	return speed{linear: 200, other: 200, piece: 100 * time.Microsecond}
 }
 
 // cut is how the units of a stage are handed out: a share for each worker, as equal as can
@@ -66,7 +69,7 @@ func (m *Machine) cut(st *stage, units, tokens, seqs int) cut {
 	blocks := ((units+c.shares-1)/c.shares + block - 1) / block // of the largest share
 	c.parts = (blocks + most - 1) / most
 	if c.shares > 1 {
-		c.parts = max(c.parts, min(blocks, int(total/pieceTime)/c.shares))
+		c.parts = max(c.parts, min(blocks, int(total/speedOf(m.choice.kind).piece)/c.shares))
 	}
 	return c
 }
