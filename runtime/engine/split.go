@@ -9,8 +9,8 @@ import (
 // Times are guesses of what kernels take: they say how a stage is cut, never what it
 // answers.
 const (
-	callTime  = time.Millisecond       // at most, of one call: a cancelled pass stops within it, and a collection waits for it
-	splitTime = 10 * time.Microsecond  // of a stage that is not worth a second worker
+	callTime  = time.Millisecond      // at most, of one call: a cancelled pass stops within it, and a collection waits for it
+	splitTime = 10 * time.Microsecond // of a stage that is not worth a second worker
 )
 
 // speed is how many multiply-accumulates a microsecond is good for on a CPU of these years:
