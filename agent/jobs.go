@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ func (a *agent) finish(d done) core.Result {
 	a.ready, r.Kernels = d.model, d.model.Kernels()
 	for _, what := range d.model.Complaints() {
 		a.log.Error("slower kernels answer", "kernels", r.Kernels, "err", what)
+	}
+	if old, err := a.store.Proof(r.Job.Digest); err == nil && bytes.Equal(old, d.model.Binding) {
+		return r // a start that repeats no proof need not write one
 	}
 	if err := a.store.SetProof(r.Job.Digest, d.model.Binding); err != nil {
 		a.log.Warn("proof is not remembered and will be repeated", "err", err)

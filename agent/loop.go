@@ -59,9 +59,8 @@ func (a *agent) loop(ctx context.Context, failed <-chan error) error {
 			}
 			return err
 		}
-		if a.state.Job.Kind != core.Load && a.config.Ready != nil {
-			a.config.Ready(a.server.Addr())
-			a.config.Ready = nil
+		if a.state.Job.Kind != core.Load {
+			a.tellReady()
 		}
 		timer.Reset(a.pause())
 		select {
@@ -82,6 +81,14 @@ func (a *agent) loop(ctx context.Context, failed <-chan error) error {
 		if err := a.flush(ctx, false); err != nil {
 			return err
 		}
+	}
+}
+
+// tellReady calls Ready the first time: what else a start does, such as collecting garbage, needs no one to wait for it.
+func (a *agent) tellReady() {
+	if a.config.Ready != nil {
+		a.config.Ready(a.server.Addr())
+		a.config.Ready = nil
 	}
 }
 
@@ -145,6 +152,8 @@ func (a *agent) perform(ctx context.Context, e core.Effect) error {
 		}
 		a.server.Swap(a.ready)
 		a.ready = nil
+		a.publish() // who hears that the device is ready may ask what it is
+		a.tellReady()
 	case core.Drop:
 		a.drop()
 	case core.Collect:
