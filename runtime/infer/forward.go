@@ -117,6 +117,12 @@ func (m *Model) passes(ctx context.Context, b *batch, held bool, n int, add func
 // sequence number first.
 func (m *Model) pass(ctx context.Context, b *batch, held bool, end mark, first int, take func(int, output) error, tap func(int, []byte)) error {
 	if !held {
+		select {
+		case <-m.turn:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for others: %w", ctx.Err())
+		}
+		defer func() { m.turn <- struct{}{} }()
 		m.mu.Lock()
 		defer m.mu.Unlock()
 	}

@@ -83,7 +83,8 @@ type Model struct {
 	lending sync.Mutex // guards idle
 	idle    []*batch
 
-	mu      sync.Mutex // guards all below
+	turn    chan struct{} // holds one token: calls queue for it, first come first served, before they take mu
+	mu      sync.Mutex    // guards all below
 	machine *engine.Machine
 	batch   batch
 }
@@ -117,7 +118,8 @@ func Load(ctx context.Context, b *bundle.Bundle, cfg Config) (*Model, error) {
 	if err := Fit(&b.Manifest, cfg); err != nil {
 		return nil, err
 	}
-	m := &Model{manifest: b.Manifest, digest: b.Digest()}
+	m := &Model{manifest: b.Manifest, digest: b.Digest(), turn: make(chan struct{}, 1)}
+	m.turn <- struct{}{}
 	var wrong error
 	var beside sync.WaitGroup
 	beside.Go(func() { wrong = m.readTokenizer(ctx, b) }) // takes as long as the weights

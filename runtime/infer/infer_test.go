@@ -288,6 +288,19 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// A call that waits for its turn ends with its context.
+func TestCancelledTurn(t *testing.T) {
+	m := load(t, openTiny(t), Config{})
+	<-m.turn // another call runs
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := m.Embed(ctx, []string{"x"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting: %v", err)
+	}
+	m.turn <- struct{}{}
+	embed(t, m, []string{"x"})
+}
+
 // However many texts a call has, the memory beside its result is that of a pass.
 func TestCallIsBounded(t *testing.T) {
 	m := load(t, openTiny(t), Config{})
