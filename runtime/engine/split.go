@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -11,11 +12,12 @@ import (
 const (
 	callTime  = time.Millisecond      // at most, of one call: a cancelled pass stops within it, and a collection waits for it
 	splitTime = 10 * time.Microsecond // of a stage that is not worth a second worker
+	pieceTime = 50 * time.Microsecond // of what a worker claims where units differ, as sequences do in length
 )
 
 // speed is how many multiply-accumulates a microsecond is good for on a CPU of these years:
-// of linears, and of everything else; and what a worker should claim at a time, where there is
-// as much: assembly reads a panel of weights once for all rows of a call.
+// of linears, and of everything else; and what a worker should claim of linears at a time, where
+// there is as much: assembly reads a panel of weights once for all rows of a call.
 type speed struct {
 	linear, other int
 	piece         time.Duration
@@ -69,7 +71,11 @@ func (m *Machine) cut(st *stage, units, tokens, seqs int) cut {
 	blocks := ((units+c.shares-1)/c.shares + block - 1) / block // of the largest share
 	c.parts = (blocks + most - 1) / most
 	if c.shares > 1 {
-		c.parts = max(c.parts, min(blocks, int(total/speedOf(m.choice.kind).piece)/c.shares))
+		piece := pieceTime
+		if slices.Contains(st.linear, true) {
+			piece = speedOf(m.choice.kind).piece
+		}
+		c.parts = max(c.parts, min(blocks, int(total/piece)/c.shares))
 	}
 	return c
 }
