@@ -11,9 +11,12 @@ import (
 // the chunks in the order of which. data is only lent and must not be changed. Every chunk's decoded digest is checked every time.
 // It holds at most two decoded chunks per worker.
 //
+// into, unless nil, may give memory of the chunk's decoded length to read it into, which then is fn's data and stays the caller's:
+// for chunks that need no more than a place. It holds anything at all until fn has had it. nil is a buffer of the walk.
+//
 // An error ends the walk. It is that of the chunk that comes first in which, whatever the number of workers, and unread is that
 // chunk if it could not be read; -1 if the error is fn's, or ctx ended.
-func (b *Bundle) Chunks(ctx context.Context, which []int, workers int, fn func(chunk int, data []byte) error) (unread int, err error) {
+func (b *Bundle) Chunks(ctx context.Context, which []int, workers int, into func(chunk int) []byte, fn func(chunk int, data []byte) error) (unread int, err error) {
 	if err := b.ready(); err != nil {
 		return -1, err
 	}
@@ -22,7 +25,10 @@ func (b *Bundle) Chunks(ctx context.Context, which []int, workers int, fn func(c
 			return -1, fault("index", 0, ErrCorrupt, "no chunk %d among %d", i, len(b.Index))
 		}
 	}
-	w := &walk{bundle: b, which: which, fn: fn}
+	if into == nil {
+		into = func(int) []byte { return nil }
+	}
+	w := &walk{bundle: b, which: which, into: into, fn: fn}
 	var wg sync.WaitGroup
 	for range min(workers, len(which)) - 1 {
 		wg.Go(func() { w.run(ctx) })
@@ -39,6 +45,7 @@ func (b *Bundle) Chunks(ctx context.Context, which []int, workers int, fn func(c
 type walk struct {
 	bundle *Bundle
 	which  []int
+	into   func(chunk int) []byte
 	fn     func(chunk int, data []byte) error
 
 	next atomic.Int64 // place in which
@@ -70,8 +77,12 @@ func (w *walk) fail(f failure) {
 func (w *walk) run(ctx context.Context) {
 	pool := w.bundle.readers
 	readers := [2]*reader{pool.Get().(*reader), pool.Get().(*reader)}
-	defer pool.Put(readers[0])
-	defer pool.Put(readers[1])
+	defer func() {
+		for _, r := range readers {
+			r.chunk, r.decoded = -1, nil // it may be the caller's
+			pool.Put(r)
+		}
+	}()
 	for !w.over.Load() {
 		at := int(w.next.Add(2)) - 2
 		if at >= len(w.which) {
@@ -101,7 +112,7 @@ func (w *walk) read(ctx context.Context, chunks []int, readers [2]*reader) (good
 	n := 0
 	for ; n < len(chunks) && err == nil; n++ {
 		if err = ctx.Err(); err == nil {
-			err = readers[n].load(ctx, w.bundle, chunks[n])
+			err = readers[n].load(ctx, w.bundle, chunks[n], w.into(chunks[n]))
 		}
 	}
 	if err != nil {

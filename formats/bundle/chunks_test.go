@@ -26,7 +26,7 @@ func TestChunksOnce(t *testing.T) {
 		for _, workers := range []int{-1, 0, 1, 2, 5, 100} {
 			var mu sync.Mutex
 			var got []int
-			unread, err := b.Chunks(t.Context(), which, workers, func(i int, data []byte) error {
+			unread, err := b.Chunks(t.Context(), which, workers, nil, func(i int, data []byte) error {
 				mu.Lock()
 				defer mu.Unlock()
 				if got = append(got, i); Sum(data) != b.Index[i].Digest {
@@ -41,7 +41,7 @@ func TestChunksOnce(t *testing.T) {
 			}
 		}
 	}
-	if _, err := b.Chunks(t.Context(), []int{len(b.Index)}, 1, nil); !errors.Is(err, ErrCorrupt) {
+	if _, err := b.Chunks(t.Context(), []int{len(b.Index)}, 1, nil, nil); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a chunk that is none: %v", err)
 	}
 }
@@ -60,7 +60,7 @@ func TestChunksCorrupt(t *testing.T) {
 				return data, err
 			})
 			for _, workers := range []int{1, 2, 4} {
-				unread, err := bad.Chunks(t.Context(), all(bad), workers, func(i int, _ []byte) error {
+				unread, err := bad.Chunks(t.Context(), all(bad), workers, nil, func(i int, _ []byte) error {
 					if i == first || i == second {
 						t.Errorf("chunk %d was lent though it is changed", i)
 					}
@@ -74,13 +74,53 @@ func TestChunksCorrupt(t *testing.T) {
 	}
 }
 
+// TestChunksInto: what is read into memory of the caller's comes to lie there, and is his afterwards.
+func TestChunksInto(t *testing.T) {
+	built := build(t, testManifest(), testObjects())
+	into := make([][]byte, len(built.Index))
+	for i, c := range built.Index {
+		if i%3 > 0 {
+			into[i] = make([]byte, c.Length)
+		}
+	}
+	for _, workers := range []int{1, 3} {
+		unread, err := built.Chunks(t.Context(), all(built), workers, func(i int) []byte { return into[i] }, func(i int, data []byte) error {
+			if into[i] != nil && &data[0] != &into[i][0] {
+				t.Errorf("chunk %d lies elsewhere", i)
+			}
+			return nil
+		})
+		if unread != -1 || err != nil {
+			t.Fatal(unread, err)
+		}
+		for i, c := range built.Index {
+			if into[i] != nil && Sum(into[i]) != c.Digest {
+				t.Errorf("chunk %d is not whole", i)
+			}
+			clear(into[i])
+		}
+		if err := built.VerifyAll(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for i := range into {
+			if slices.Max(append(into[i], 0)) != 0 {
+				t.Errorf("the memory of chunk %d was used again", i)
+			}
+		}
+	}
+	unread, err := built.Chunks(t.Context(), []int{3}, 1, func(int) []byte { return make([]byte, 5) }, nil)
+	if unread != 3 || !errors.Is(err, ErrCorrupt) {
+		t.Errorf("too little room: %d, %v", unread, err)
+	}
+}
+
 // TestChunksError: the first error of the visitor ends the walk, and is not one of reading.
 func TestChunksError(t *testing.T) {
 	b := build(t, testManifest(), testObjects())
 	for at := range b.Index {
 		for _, workers := range []int{1, 3} {
 			stop := fmt.Errorf("stop at %d", at)
-			unread, err := b.Chunks(t.Context(), all(b), workers, func(i int, _ []byte) error {
+			unread, err := b.Chunks(t.Context(), all(b), workers, nil, func(i int, _ []byte) error {
 				if i >= at {
 					return fmt.Errorf("stop at %d", i)
 				}
@@ -128,7 +168,7 @@ func TestChunksBounded(t *testing.T) {
 	b := built.WithSource(source)
 	for _, workers := range []int{1, 3} {
 		source.most.Store(0)
-		if _, err := b.Chunks(t.Context(), all(b), workers, func(int, []byte) error { return nil }); err != nil {
+		if _, err := b.Chunks(t.Context(), all(b), workers, nil, func(int, []byte) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if most := source.most.Load(); most > int64(workers) {
@@ -141,7 +181,7 @@ func TestChunksBounded(t *testing.T) {
 		<-source.block
 		cancel()
 	}()
-	unread, err := b.Chunks(ctx, all(b), 2, func(int, []byte) error { return nil })
+	unread, err := b.Chunks(ctx, all(b), 2, nil, func(int, []byte) error { return nil })
 	if unread != -1 || !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %d, %v", unread, err)
 	}

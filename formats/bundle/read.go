@@ -9,8 +9,9 @@ import (
 type reader struct {
 	dec     Decoder
 	encoded []byte
-	decoded []byte
-	chunk   int // that decoded holds, or -1
+	buffer  []byte
+	decoded []byte // in buffer, or where a caller wanted it
+	chunk   int    // that decoded holds, or -1
 }
 
 // read returns the decoded bytes of chunk i, checked now, whether just read or still here.
@@ -19,7 +20,7 @@ func (r *reader) read(ctx context.Context, b *Bundle, i int) ([]byte, error) {
 	if r.chunk == i && Sum(r.decoded) == c.Digest {
 		return r.decoded, nil
 	}
-	if err := r.load(ctx, b, i); err != nil {
+	if err := r.load(ctx, b, i, nil); err != nil {
 		return nil, err
 	}
 	if err := checkDecoded(c, r.decoded); err != nil {
@@ -29,14 +30,20 @@ func (r *reader) read(ctx context.Context, b *Bundle, i int) ([]byte, error) {
 	return r.decoded, nil
 }
 
-// load gets chunk i into r.decoded without checking it.
-func (r *reader) load(ctx context.Context, b *Bundle, i int) error {
+// load gets chunk i into dst, or a buffer where that is nil, without checking it: r.decoded.
+func (r *reader) load(ctx context.Context, b *Bundle, i int, dst []byte) error {
 	r.chunk = -1
 	n := int(b.Index[i].Length)
-	if cap(r.decoded) < n {
-		r.decoded = make([]byte, n, MaxChunk)
+	if dst == nil {
+		if cap(r.buffer) < n {
+			r.buffer = make([]byte, n, MaxChunk)
+		}
+		dst = r.buffer[:n]
 	}
-	r.decoded = r.decoded[:n]
+	if len(dst) != n {
+		return fault(b.Index[i].section(), 0, ErrCorrupt, "room for %d bytes, want %d", len(dst), n)
+	}
+	r.decoded = dst
 	return r.fill(ctx, b, i)
 }
 

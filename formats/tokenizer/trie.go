@@ -20,10 +20,21 @@ const noValue = -1
 func newTrie(n int) *trie {
 	size := uint(bits.Len(uint(n + n/3 + 8)))
 	return &trie{
-		edges:  make([]edge, 1<<size),
+		edges:  touched(make([]edge, 1<<size)),
 		shift:  32 - size,
 		values: append(make([]int32, 0, n+1), noValue),
 	}
+}
+
+// touched writes to every page of edges. A search reads before it writes, and fresh memory
+// that is read first costs two faults a page, the second of which stops the other
+// processors: together as long as building the trie.
+func touched(edges []edge) []edge {
+	const page = 4096 / 8
+	for i := 0; i < len(edges); i += page {
+		edges[i] = edge{}
+	}
+	return edges
 }
 
 // slot returns where the edge with this key is or belongs.
@@ -73,7 +84,7 @@ func (t *trie) extend(node uint32, c byte) uint32 {
 
 func (t *trie) grow() {
 	old := t.edges
-	t.edges = make([]edge, 2*len(old))
+	t.edges = touched(make([]edge, 2*len(old)))
 	t.shift--
 	for _, e := range old {
 		if e.child != 0 {

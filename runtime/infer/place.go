@@ -32,7 +32,7 @@ type packer func(dst, codes []byte, first, k int) error
 
 // run lays everything.
 func (pl *placement) run(ctx context.Context, b *bundle.Bundle, workers int) error {
-	unread, err := b.Chunks(ctx, pl.chunks, workers, pl.lay)
+	unread, err := b.Chunks(ctx, pl.chunks, workers, pl.into, pl.lay)
 	if unread >= 0 {
 		return fmt.Errorf("tensor %s: %w", pl.pieces[unread][0].layer.weight.Tensor, err)
 	}
@@ -58,6 +58,7 @@ type placement struct {
 type piece struct {
 	layer    *layer
 	off, end int // in the chunk
+	whole    bool
 	row      int // the first
 }
 
@@ -76,7 +77,7 @@ func plan(b *bundle.Bundle, weights []program.Weight, mem []byte, pack packer) (
 		if err := checkTensor(o, w); err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", w.Tensor, err)
 		}
-		pl.add(&layer{weight: w, object: o, pack: pack, dst: mem[w.Offset : uint64(w.Offset)+w.Bytes()]})
+		pl.add(b.Index, &layer{weight: w, object: o, pack: pack, dst: mem[w.Offset : uint64(w.Offset)+w.Bytes()]})
 	}
 	for chunk := range pl.pieces {
 		pl.chunks = append(pl.chunks, chunk)
@@ -88,7 +89,7 @@ func plan(b *bundle.Bundle, weights []program.Weight, mem []byte, pack packer) (
 }
 
 // add cuts a tensor into the pieces that its chunks hold of it.
-func (pl *placement) add(l *layer) {
+func (pl *placement) add(index []bundle.Chunk, l *layer) {
 	from, _ := l.rowBytes()
 	for _, x := range l.object.Extents {
 		if int(x.Length)%from != 0 {
@@ -99,14 +100,31 @@ func (pl *placement) add(l *layer) {
 	row := 0
 	for _, x := range l.object.Extents {
 		chunk := int(x.Chunk)
-		pl.pieces[chunk] = append(pl.pieces[chunk], piece{l, int(x.Offset), int(x.Offset + x.Length), row})
+		pl.pieces[chunk] = append(pl.pieces[chunk], piece{l, int(x.Offset), int(x.Offset + x.Length), x.Length == index[chunk].Length, row})
 		row += int(x.Length) / from
 	}
+}
+
+// into is the place of a chunk that is nothing but rows that lie in memory as they lie in
+// it, and nil for others: the word table, half of a model, is verified where it will stay.
+func (pl *placement) into(chunk int) []byte {
+	p := pl.pieces[chunk][0]
+	if len(pl.pieces[chunk]) > 1 || !p.whole || p.layer.weight.Layout != program.Rows8 {
+		return nil
+	}
+	from, to := p.layer.rowBytes()
+	if from != to {
+		return nil
+	}
+	return p.layer.dst[p.row*to:][:p.end]
 }
 
 // lay lays the pieces of one chunk. It is called concurrently for different chunks, and
 // with them for different rows of a tensor.
 func (pl *placement) lay(chunk int, data []byte) error {
+	if pl.into(chunk) != nil {
+		return nil // it was read there
+	}
 	for _, p := range pl.pieces[chunk] {
 		if err := p.layer.lay(data[p.off:p.end], p.row); err != nil {
 			return fmt.Errorf("tensor %s: %w", p.layer.weight.Tensor, err)

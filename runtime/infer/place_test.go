@@ -115,6 +115,7 @@ func pieces(t *testing.T, tensors map[string]bundle.Object, data map[string][]by
 func TestPlace(t *testing.T) {
 	shapes := map[string]bundle.Object{
 		"rows":   {DType: tensor.I8, Shape: []int{700, 500}},
+		"table":  {DType: tensor.I8, Shape: []int{600, 512}},
 		"narrow": {DType: tensor.I8, Shape: []int{5, 3}},
 		"long":   {DType: tensor.I8, Shape: []int{3, 130_001}},
 		"panels": {DType: tensor.I8, Shape: []int{900, 301}},
@@ -124,7 +125,7 @@ func TestPlace(t *testing.T) {
 		"ints":   {DType: tensor.I32, Shape: []int{9}},
 	}
 	layouts := map[string]program.Layout{
-		"rows": program.Rows8, "narrow": program.Rows8, "long": program.Rows8, "panels": program.Panels, "wide": program.Panels,
+		"rows": program.Rows8, "table": program.Rows8, "narrow": program.Rows8, "long": program.Rows8, "panels": program.Panels, "wide": program.Panels,
 		"gain": program.Vector, "scale": program.Vector, "ints": program.Ints,
 	}
 	var weights []program.Weight
