@@ -23,6 +23,7 @@ import (
 	"skiff/agent/store"
 	"skiff/formats/sign"
 	"skiff/formats/wire"
+	"skiff/runtime/engine"
 )
 
 // ErrHalt is returned by Run when the device's own state is impossible. The next start examines the store.
@@ -75,6 +76,9 @@ func (c Config) validate() (Config, error) {
 		if !wire.ValidID(id.value) {
 			return c, fmt.Errorf("%s %q: want 1 to 64 characters of [A-Za-z0-9_-]", id.what, id.value)
 		}
+	}
+	if _, err := engine.Parse(c.Kernels); err != nil {
+		return c, err
 	}
 	if c.Broker != "" {
 		if err := link.CheckBroker(c.Broker); err != nil {

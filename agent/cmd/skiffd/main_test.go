@@ -93,6 +93,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"--id", "a b", "--data", "x"}, 2, `device "a b"`},
 		{[]string{"--id", "d", "--data", "x"}, 2, "no trusted model key"},
 		{[]string{"--id", "d", "--data", "x", "--broker", "http://h"}, 2, `unknown scheme "http"`},
+		{[]string{"--id", "d", "--data", "x", "--kernels", "gpu"}, 2, `kernels "gpu": want auto`},
 	}
 	for _, test := range tests {
 		var stdout, stderr bytes.Buffer
