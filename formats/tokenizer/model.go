@@ -20,6 +20,7 @@ type piece struct{ id, lo, hi int32 }
 
 // workspace is the room models need for one word at a time.
 type workspace struct {
+	hashes  []uint64    // wordPiece
 	symbols []symbol    // bpe
 	cache   wordCache   // bpe
 	heap    []candidate // bpe
@@ -82,7 +83,8 @@ func (v value) modelType() (string, error) {
 // vocabulary is words with ids, both ways. Words are stored once, as runs of
 // one string.
 type vocabulary struct {
-	words *trie
+	words *trie       // nil where there is a dict
+	dict  *dictionary // of a model that looks whole words up
 	text  string
 	runs  []run // by id
 	count int
@@ -91,8 +93,13 @@ type vocabulary struct {
 // run is a word's place in text; the zero run is an id without a word.
 type run struct{ off, len uint32 }
 
-// parseVocabulary reads an object of words to ids.
-func parseVocabulary(v value) (*vocabulary, error) {
+// parseVocabulary reads an object of words to ids, into a trie.
+func parseVocabulary(v value) (*vocabulary, error) { return parseWords(v, false) }
+
+// parseDictionary is parseVocabulary into a dictionary.
+func parseDictionary(v value) (*vocabulary, error) { return parseWords(v, true) }
+
+func parseWords(v value, dict bool) (*vocabulary, error) {
 	if err := v.want(kindObject); err != nil {
 		return nil, err
 	}
@@ -106,8 +113,13 @@ func parseVocabulary(v value) (*vocabulary, error) {
 		return nil, v.fail(ErrLimit, "%d bytes of words", size)
 	}
 	b := vocabularyBuilder{
-		vocabulary: vocabulary{words: newTrie(int(size) / 4), runs: make([]run, 0, count), count: count},
+		vocabulary: vocabulary{runs: make([]run, 0, count), count: count},
 		text:       make([]byte, 1, size+1), // offset 0 is no word's
+	}
+	if dict {
+		b.dict = newDictionary(count)
+	} else {
+		b.words = newTrie(int(size) / 4)
 	}
 	for i := first; i < end; i = nodes[i+1].next {
 		if err := b.add(value{v.doc, i, v.path}, value{v.doc, i + 1, v.path}); err != nil {
@@ -142,15 +154,21 @@ func (b *vocabularyBuilder) add(key, id value) error {
 	if b.runs[n] != (run{}) {
 		return id.corrupt("duplicate id %d", n)
 	}
-	if !b.words.insert(word, int32(n)) {
+	r := run{uint32(len(b.text)), uint32(len(word))}
+	b.text = append(b.text, word...)
+	if b.dict != nil && !b.dict.insert(b.text, b.runs, n, r) || b.words != nil && !b.words.insert(word, int32(n)) {
 		return key.corrupt("duplicate word %.60q", word)
 	}
-	b.runs[n] = run{uint32(len(b.text)), uint32(len(word))}
-	b.text = append(b.text, word...)
+	b.runs[n] = r
 	return nil
 }
 
-func (v *vocabulary) id(token string) (int32, bool) { return v.words.get(token) }
+func (v *vocabulary) id(token string) (int32, bool) {
+	if v.dict != nil {
+		return v.dict.find(v, v.dict.hash(0, token), token, nil)
+	}
+	return v.words.get(token)
+}
 
 func (v *vocabulary) token(id int32) (string, bool) {
 	if uint32(id) >= uint32(len(v.runs)) || v.runs[id] == (run{}) {

@@ -8,8 +8,7 @@ import "unicode/utf8"
 type wordPiece struct {
 	*vocabulary
 	prefix   string
-	inner    uint32 // node of the prefix
-	hasInner bool   // some word starts with the prefix
+	inner    uint64 // hash of the prefix
 	maxChars int    // code points; longer words are unknown
 	unk      string
 	unknown  int32 // -1: the vocabulary has no unk, and a word that it cannot spell is an error
@@ -27,13 +26,13 @@ func parseWordPiece(v value) (model, error) {
 		return nil, o.err()
 	}
 	var err error
-	if m.vocabulary, err = parseVocabulary(words); err != nil {
+	if m.vocabulary, err = parseDictionary(words); err != nil {
 		return nil, err
 	}
 	if id, ok := m.id(m.unk); ok {
 		m.unknown = id
 	}
-	m.inner, m.hasInner = m.words.walk(m.prefix)
+	m.inner = m.dict.hash(0, m.prefix)
 	return m, nil
 }
 
@@ -42,7 +41,9 @@ func (m *wordPiece) tokenize(s *workspace, dst []piece, word []byte) []piece {
 		return m.whole(s, dst, word)
 	}
 	begin := len(dst)
-	id, n := m.words.longest(0, word)
+	var id int32
+	var n int
+	id, n, s.hashes = m.dict.start(m.vocabulary, s.hashes, 0, "", word)
 	for at := 0; ; {
 		if n == 0 {
 			return m.whole(s, dst[:begin], word)
@@ -51,9 +52,7 @@ func (m *wordPiece) tokenize(s *workspace, dst []piece, word []byte) []piece {
 		if at += n; at == len(word) {
 			return dst
 		}
-		if n = 0; m.hasInner {
-			id, n = m.words.longest(m.inner, word[at:])
-		}
+		id, n, s.hashes = m.dict.start(m.vocabulary, s.hashes, m.inner, m.prefix, word[at:])
 	}
 }
 
