@@ -5,7 +5,7 @@ FUZZTIME    ?= 20s
 PEERS       := .peers
 PY          := $(PEERS)/bin/python
 
-.PHONY: test check cross bits race fuzz exhaustive bench test-peers bench-peers notices
+.PHONY: test check generate cross bits race fuzz exhaustive bench test-peers bench-peers notices
 
 # Every test but those that need a library from another language.
 test:
@@ -18,6 +18,10 @@ check:
 	go run $(STATICCHECK) ./...
 	go test -count=1 ./formats/internal/...
 	$(MAKE) cross
+
+# The assembly of runtime/native for amd64, from its generator, which is a module of its own.
+generate:
+	cd runtime/native/gen && go run . ..
 
 # What devices are: all of it must link for each, without cgo. vet compares assembly with its declarations.
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/6 linux/arm/7 linux/riscv64 linux/386 darwin/amd64 darwin/arm64 windows/amd64

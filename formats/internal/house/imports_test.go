@@ -33,7 +33,7 @@ var fences = map[string][]string{
 	"github.com/spf13/cobra":              {"skiff"},
 	"github.com/vbauerster/mpb/v8":        {"skiff"},
 	"google.golang.org/protobuf":          {"skiff/formats/onnx"},
-	"golang.org/x/sys":                    {"skiff/fleet/broker", "skiff/formats/internal/parts"},
+	"golang.org/x/sys":                    {"skiff/fleet/broker", "skiff/formats/internal/parts", "skiff/runtime/native"},
 	"golang.org/x/term":                   {"skiff"},
 }
 
