@@ -16,7 +16,7 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 )
 
-// source is one pair of files, name.s and name.go.
+// source is one pair of files, name_amd64.s and name_gen.go.
 type source struct {
 	name  string
 	write func(c *build.Context)
@@ -25,9 +25,9 @@ type source struct {
 // sources are all that is generated.
 func sources() []source {
 	return []source{
-		{"int8_avx512_amd64", int8AVX512},
-		{"float_avx512_amd64", func(c *build.Context) { floats(c, 16) }},
-		{"float_avx2_amd64", func(c *build.Context) { floats(c, 8) }},
+		{"int8_avx512", int8AVX512},
+		{"float_avx512", func(c *build.Context) { floats(c, 16) }},
+		{"float_avx2", func(c *build.Context) { floats(c, 8) }},
 	}
 }
 
@@ -50,8 +50,8 @@ func (s source) save(dir string) error {
 	if err != nil {
 		return err
 	}
-	for ext, text := range files {
-		path := filepath.Join(dir, s.name+ext)
+	for end, text := range files {
+		path := filepath.Join(dir, s.name+end)
 		if old, _ := os.ReadFile(path); bytes.Equal(old, text) {
 			continue
 		}
@@ -65,6 +65,7 @@ func (s source) save(dir string) error {
 // files are the texts by their endings.
 func (s source) files() (map[string][]byte, error) {
 	c := build.NewContext()
+	c.ConstraintExpr("amd64")
 	s.write(c)
 	file, err := c.Result()
 	if err != nil {
@@ -74,14 +75,16 @@ func (s source) files() (map[string][]byte, error) {
 		return nil, fmt.Errorf("compile %s: %w", s.name, err)
 	}
 	cfg := printer.Config{Argv: []string{"make", "generate"}, Pkg: "native"}
-	files := map[string][]byte{}
-	for ext, p := range map[string]printer.Printer{".s": printer.NewGoAsm(cfg), ".go": printer.NewStubs(cfg)} {
-		if files[ext], err = p.Print(file); err != nil {
-			return nil, fmt.Errorf("print %s%s: %w", s.name, ext, err)
-		}
+	code, err := printer.NewGoAsm(cfg).Print(file)
+	if err != nil {
+		return nil, fmt.Errorf("print %s: %w", s.name, err)
 	}
-	if bytes.Contains(files[".go"], []byte("unsafe.")) { // avo imports nothing
-		files[".go"] = bytes.Replace(files[".go"], []byte("package native\n"), []byte("package native\n\nimport \"unsafe\"\n"), 1)
+	stubs, err := printer.NewStubs(cfg).Print(file)
+	if err != nil {
+		return nil, fmt.Errorf("print %s: %w", s.name, err)
 	}
-	return files, nil
+	if bytes.Contains(stubs, []byte("unsafe.")) { // avo imports nothing
+		stubs = bytes.Replace(stubs, []byte("package native\n"), []byte("package native\n\nimport \"unsafe\"\n"), 1)
+	}
+	return map[string][]byte{"_amd64.s": code, "_gen.go": stubs}, nil
 }

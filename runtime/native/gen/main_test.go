@@ -18,13 +18,13 @@ func TestGenerated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for ext, text := range files {
-			committed, err := os.ReadFile(filepath.Join("..", s.name+ext))
+		for end, text := range files {
+			committed, err := os.ReadFile(filepath.Join("..", s.name+end))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(committed, text) {
-				t.Errorf("%s%s is not what is generated: make generate", s.name, ext)
+				t.Errorf("%s%s is not what is generated: make generate", s.name, end)
 			}
 		}
 	}
