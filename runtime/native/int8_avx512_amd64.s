@@ -171,15 +171,16 @@ wide6step:
 	ADDQ         $0x00000200, R11
 	SUBQ         $0x08, R10
 	JNE          wide6step
-	MOVQ         88(AX), CX
-	TESTQ        CX, CX
+	MOVQ         128(AX), CX
+	MOVQ         88(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide6scale
-	MOVQ         64(AX), DX
-	VMOVUPS      (CX), Z24
-	VMOVUPS      64(CX), Z25
-	VMOVUPS      128(CX), Z26
-	VMOVUPS      192(CX), Z27
-	VPBROADCASTD (DX), Z28
+	MOVQ         64(AX), BX
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS      128(DX), Z26
+	VMOVUPS      192(DX), Z27
+	VPBROADCASTD (BX), Z28
 	VPMULLD      Z24, Z28, Z29
 	VPSUBD       Z29, Z1, Z1
 	VPMULLD      Z25, Z28, Z29
@@ -188,7 +189,7 @@ wide6step:
 	VPSUBD       Z29, Z3, Z3
 	VPMULLD      Z27, Z28, Z29
 	VPSUBD       Z29, Z4, Z4
-	VPBROADCASTD 4(DX), Z28
+	VPBROADCASTD 4(BX), Z28
 	VPMULLD      Z24, Z28, Z29
 	VPSUBD       Z29, Z5, Z5
 	VPMULLD      Z25, Z28, Z29
@@ -197,7 +198,7 @@ wide6step:
 	VPSUBD       Z29, Z7, Z7
 	VPMULLD      Z27, Z28, Z29
 	VPSUBD       Z29, Z8, Z8
-	VPBROADCASTD 8(DX), Z28
+	VPBROADCASTD 8(BX), Z28
 	VPMULLD      Z24, Z28, Z29
 	VPSUBD       Z29, Z9, Z9
 	VPMULLD      Z25, Z28, Z29
@@ -206,7 +207,7 @@ wide6step:
 	VPSUBD       Z29, Z11, Z11
 	VPMULLD      Z27, Z28, Z29
 	VPSUBD       Z29, Z12, Z12
-	VPBROADCASTD 12(DX), Z28
+	VPBROADCASTD 12(BX), Z28
 	VPMULLD      Z24, Z28, Z29
 	VPSUBD       Z29, Z13, Z13
 	VPMULLD      Z25, Z28, Z29
@@ -215,7 +216,7 @@ wide6step:
 	VPSUBD       Z29, Z15, Z15
 	VPMULLD      Z27, Z28, Z29
 	VPSUBD       Z29, Z16, Z16
-	VPBROADCASTD 16(DX), Z28
+	VPBROADCASTD 16(BX), Z28
 	VPMULLD      Z24, Z28, Z29
 	VPSUBD       Z29, Z17, Z17
 	VPMULLD      Z25, Z28, Z29
@@ -224,7 +225,7 @@ wide6step:
 	VPSUBD       Z29, Z19, Z19
 	VPMULLD      Z27, Z28, Z29
 	VPSUBD       Z29, Z20, Z20
-	VPBROADCASTD 20(DX), Z28
+	VPBROADCASTD 20(BX), Z28
 	VPMULLD      Z24, Z28, Z24
 	VPSUBD       Z24, Z21, Z21
 	VPMULLD      Z25, Z28, Z24
@@ -235,13 +236,13 @@ wide6step:
 	VPSUBD       Z24, Z23, Z23
 
 wide6scale:
-	MOVQ         56(AX), CX
-	MOVQ         72(AX), DX
-	VMOVUPS      (DX), Z24
-	VMOVUPS      64(DX), Z25
-	VMOVUPS      128(DX), Z26
-	VMOVUPS      192(DX), Z27
-	VBROADCASTSS (CX), Z28
+	MOVQ         56(AX), DX
+	MOVQ         72(AX), BX
+	VMOVUPS      (BX), Z24
+	VMOVUPS      64(BX), Z25
+	VMOVUPS      128(BX), Z26
+	VMOVUPS      192(BX), Z27
+	VBROADCASTSS (DX), Z28
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z24, Z28, Z29
 	VMULPS       Z29, Z1, Z1
@@ -254,7 +255,7 @@ wide6scale:
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z27, Z28, Z29
 	VMULPS       Z29, Z4, Z4
-	VBROADCASTSS 4(CX), Z28
+	VBROADCASTSS 4(DX), Z28
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z24, Z28, Z29
 	VMULPS       Z29, Z5, Z5
@@ -267,7 +268,7 @@ wide6scale:
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z27, Z28, Z29
 	VMULPS       Z29, Z8, Z8
-	VBROADCASTSS 8(CX), Z28
+	VBROADCASTSS 8(DX), Z28
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z24, Z28, Z29
 	VMULPS       Z29, Z9, Z9
@@ -280,7 +281,7 @@ wide6scale:
 	VCVTDQ2PS    Z12, Z12
 	VMULPS       Z27, Z28, Z29
 	VMULPS       Z29, Z12, Z12
-	VBROADCASTSS 12(CX), Z28
+	VBROADCASTSS 12(DX), Z28
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z24, Z28, Z29
 	VMULPS       Z29, Z13, Z13
@@ -293,7 +294,7 @@ wide6scale:
 	VCVTDQ2PS    Z16, Z16
 	VMULPS       Z27, Z28, Z29
 	VMULPS       Z29, Z16, Z16
-	VBROADCASTSS 16(CX), Z28
+	VBROADCASTSS 16(DX), Z28
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z24, Z28, Z29
 	VMULPS       Z29, Z17, Z17
@@ -306,7 +307,7 @@ wide6scale:
 	VCVTDQ2PS    Z20, Z20
 	VMULPS       Z27, Z28, Z29
 	VMULPS       Z29, Z20, Z20
-	VBROADCASTSS 20(CX), Z28
+	VBROADCASTSS 20(DX), Z28
 	VCVTDQ2PS    Z21, Z21
 	VMULPS       Z24, Z28, Z24
 	VMULPS       Z24, Z21, Z21
@@ -319,18 +320,18 @@ wide6scale:
 	VCVTDQ2PS    Z23, Z23
 	VMULPS       Z27, Z28, Z24
 	VMULPS       Z24, Z23, Z23
-	MOVQ         120(AX), CX
-	TESTQ        CX, CX
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide6bias
-	MOVQ         96(AX), DX
-	MOVQ         104(AX), BX
+	MOVQ         96(AX), BX
+	MOVQ         104(AX), SI
 
 wide6outlier:
-	VMOVUPS      (BX), Z24
-	VMOVUPS      64(BX), Z25
-	VMOVUPS      128(BX), Z26
-	VMOVUPS      192(BX), Z27
-	VBROADCASTSS (DX), Z28
+	VMOVUPS      (SI), Z24
+	VMOVUPS      64(SI), Z25
+	VMOVUPS      128(SI), Z26
+	VMOVUPS      192(SI), Z27
+	VBROADCASTSS (BX), Z28
 	VMULPS       Z24, Z28, Z29
 	VADDPS       Z29, Z1, Z1
 	VMULPS       Z25, Z28, Z29
@@ -339,7 +340,7 @@ wide6outlier:
 	VADDPS       Z29, Z3, Z3
 	VMULPS       Z27, Z28, Z29
 	VADDPS       Z29, Z4, Z4
-	VBROADCASTSS 4(DX), Z28
+	VBROADCASTSS 4(BX), Z28
 	VMULPS       Z24, Z28, Z29
 	VADDPS       Z29, Z5, Z5
 	VMULPS       Z25, Z28, Z29
@@ -348,7 +349,7 @@ wide6outlier:
 	VADDPS       Z29, Z7, Z7
 	VMULPS       Z27, Z28, Z29
 	VADDPS       Z29, Z8, Z8
-	VBROADCASTSS 8(DX), Z28
+	VBROADCASTSS 8(BX), Z28
 	VMULPS       Z24, Z28, Z29
 	VADDPS       Z29, Z9, Z9
 	VMULPS       Z25, Z28, Z29
@@ -357,7 +358,7 @@ wide6outlier:
 	VADDPS       Z29, Z11, Z11
 	VMULPS       Z27, Z28, Z29
 	VADDPS       Z29, Z12, Z12
-	VBROADCASTSS 12(DX), Z28
+	VBROADCASTSS 12(BX), Z28
 	VMULPS       Z24, Z28, Z29
 	VADDPS       Z29, Z13, Z13
 	VMULPS       Z25, Z28, Z29
@@ -366,7 +367,7 @@ wide6outlier:
 	VADDPS       Z29, Z15, Z15
 	VMULPS       Z27, Z28, Z29
 	VADDPS       Z29, Z16, Z16
-	VBROADCASTSS 16(DX), Z28
+	VBROADCASTSS 16(BX), Z28
 	VMULPS       Z24, Z28, Z29
 	VADDPS       Z29, Z17, Z17
 	VMULPS       Z25, Z28, Z29
@@ -375,7 +376,7 @@ wide6outlier:
 	VADDPS       Z29, Z19, Z19
 	VMULPS       Z27, Z28, Z29
 	VADDPS       Z29, Z20, Z20
-	VBROADCASTSS 20(DX), Z28
+	VBROADCASTSS 20(BX), Z28
 	VMULPS       Z24, Z28, Z24
 	VADDPS       Z24, Z21, Z21
 	VMULPS       Z25, Z28, Z24
@@ -384,13 +385,12 @@ wide6outlier:
 	VADDPS       Z24, Z22, Z22
 	VMULPS       Z27, Z28, Z24
 	VADDPS       Z24, Z23, Z23
-	ADDQ         $0x18, DX
-	ADDQ         112(AX), BX
-	DECQ         CX
+	ADDQ         $0x18, BX
+	ADDQ         112(AX), SI
+	DECQ         DX
 	JNE          wide6outlier
 
 wide6bias:
-	MOVQ    128(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS (DX), Z24
 	VMOVUPS 64(DX), Z25
@@ -564,15 +564,16 @@ wide5step:
 	ADDQ         $0x00000200, R10
 	SUBQ         $0x08, R9
 	JNE          wide5step
-	MOVQ         88(AX), CX
-	TESTQ        CX, CX
+	MOVQ         128(AX), CX
+	MOVQ         88(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide5scale
-	MOVQ         64(AX), DX
-	VMOVUPS      (CX), Z20
-	VMOVUPS      64(CX), Z21
-	VMOVUPS      128(CX), Z22
-	VMOVUPS      192(CX), Z23
-	VPBROADCASTD (DX), Z24
+	MOVQ         64(AX), BX
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	VMOVUPS      128(DX), Z22
+	VMOVUPS      192(DX), Z23
+	VPBROADCASTD (BX), Z24
 	VPMULLD      Z20, Z24, Z25
 	VPSUBD       Z25, Z1, Z1
 	VPMULLD      Z21, Z24, Z25
@@ -581,7 +582,7 @@ wide5step:
 	VPSUBD       Z25, Z3, Z3
 	VPMULLD      Z23, Z24, Z25
 	VPSUBD       Z25, Z4, Z4
-	VPBROADCASTD 4(DX), Z24
+	VPBROADCASTD 4(BX), Z24
 	VPMULLD      Z20, Z24, Z25
 	VPSUBD       Z25, Z5, Z5
 	VPMULLD      Z21, Z24, Z25
@@ -590,7 +591,7 @@ wide5step:
 	VPSUBD       Z25, Z7, Z7
 	VPMULLD      Z23, Z24, Z25
 	VPSUBD       Z25, Z8, Z8
-	VPBROADCASTD 8(DX), Z24
+	VPBROADCASTD 8(BX), Z24
 	VPMULLD      Z20, Z24, Z25
 	VPSUBD       Z25, Z9, Z9
 	VPMULLD      Z21, Z24, Z25
@@ -599,7 +600,7 @@ wide5step:
 	VPSUBD       Z25, Z11, Z11
 	VPMULLD      Z23, Z24, Z25
 	VPSUBD       Z25, Z12, Z12
-	VPBROADCASTD 12(DX), Z24
+	VPBROADCASTD 12(BX), Z24
 	VPMULLD      Z20, Z24, Z25
 	VPSUBD       Z25, Z13, Z13
 	VPMULLD      Z21, Z24, Z25
@@ -608,7 +609,7 @@ wide5step:
 	VPSUBD       Z25, Z15, Z15
 	VPMULLD      Z23, Z24, Z25
 	VPSUBD       Z25, Z16, Z16
-	VPBROADCASTD 16(DX), Z24
+	VPBROADCASTD 16(BX), Z24
 	VPMULLD      Z20, Z24, Z20
 	VPSUBD       Z20, Z17, Z17
 	VPMULLD      Z21, Z24, Z20
@@ -619,13 +620,13 @@ wide5step:
 	VPSUBD       Z20, Z19, Z19
 
 wide5scale:
-	MOVQ         56(AX), CX
-	MOVQ         72(AX), DX
-	VMOVUPS      (DX), Z20
-	VMOVUPS      64(DX), Z21
-	VMOVUPS      128(DX), Z22
-	VMOVUPS      192(DX), Z23
-	VBROADCASTSS (CX), Z24
+	MOVQ         56(AX), DX
+	MOVQ         72(AX), BX
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	VMOVUPS      128(BX), Z22
+	VMOVUPS      192(BX), Z23
+	VBROADCASTSS (DX), Z24
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z20, Z24, Z25
 	VMULPS       Z25, Z1, Z1
@@ -638,7 +639,7 @@ wide5scale:
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z23, Z24, Z25
 	VMULPS       Z25, Z4, Z4
-	VBROADCASTSS 4(CX), Z24
+	VBROADCASTSS 4(DX), Z24
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z20, Z24, Z25
 	VMULPS       Z25, Z5, Z5
@@ -651,7 +652,7 @@ wide5scale:
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z23, Z24, Z25
 	VMULPS       Z25, Z8, Z8
-	VBROADCASTSS 8(CX), Z24
+	VBROADCASTSS 8(DX), Z24
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z20, Z24, Z25
 	VMULPS       Z25, Z9, Z9
@@ -664,7 +665,7 @@ wide5scale:
 	VCVTDQ2PS    Z12, Z12
 	VMULPS       Z23, Z24, Z25
 	VMULPS       Z25, Z12, Z12
-	VBROADCASTSS 12(CX), Z24
+	VBROADCASTSS 12(DX), Z24
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z20, Z24, Z25
 	VMULPS       Z25, Z13, Z13
@@ -677,7 +678,7 @@ wide5scale:
 	VCVTDQ2PS    Z16, Z16
 	VMULPS       Z23, Z24, Z25
 	VMULPS       Z25, Z16, Z16
-	VBROADCASTSS 16(CX), Z24
+	VBROADCASTSS 16(DX), Z24
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z20, Z24, Z20
 	VMULPS       Z20, Z17, Z17
@@ -690,18 +691,18 @@ wide5scale:
 	VCVTDQ2PS    Z19, Z19
 	VMULPS       Z23, Z24, Z20
 	VMULPS       Z20, Z19, Z19
-	MOVQ         120(AX), CX
-	TESTQ        CX, CX
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide5bias
-	MOVQ         96(AX), DX
-	MOVQ         104(AX), BX
+	MOVQ         96(AX), BX
+	MOVQ         104(AX), SI
 
 wide5outlier:
-	VMOVUPS      (BX), Z20
-	VMOVUPS      64(BX), Z21
-	VMOVUPS      128(BX), Z22
-	VMOVUPS      192(BX), Z23
-	VBROADCASTSS (DX), Z24
+	VMOVUPS      (SI), Z20
+	VMOVUPS      64(SI), Z21
+	VMOVUPS      128(SI), Z22
+	VMOVUPS      192(SI), Z23
+	VBROADCASTSS (BX), Z24
 	VMULPS       Z20, Z24, Z25
 	VADDPS       Z25, Z1, Z1
 	VMULPS       Z21, Z24, Z25
@@ -710,7 +711,7 @@ wide5outlier:
 	VADDPS       Z25, Z3, Z3
 	VMULPS       Z23, Z24, Z25
 	VADDPS       Z25, Z4, Z4
-	VBROADCASTSS 4(DX), Z24
+	VBROADCASTSS 4(BX), Z24
 	VMULPS       Z20, Z24, Z25
 	VADDPS       Z25, Z5, Z5
 	VMULPS       Z21, Z24, Z25
@@ -719,7 +720,7 @@ wide5outlier:
 	VADDPS       Z25, Z7, Z7
 	VMULPS       Z23, Z24, Z25
 	VADDPS       Z25, Z8, Z8
-	VBROADCASTSS 8(DX), Z24
+	VBROADCASTSS 8(BX), Z24
 	VMULPS       Z20, Z24, Z25
 	VADDPS       Z25, Z9, Z9
 	VMULPS       Z21, Z24, Z25
@@ -728,7 +729,7 @@ wide5outlier:
 	VADDPS       Z25, Z11, Z11
 	VMULPS       Z23, Z24, Z25
 	VADDPS       Z25, Z12, Z12
-	VBROADCASTSS 12(DX), Z24
+	VBROADCASTSS 12(BX), Z24
 	VMULPS       Z20, Z24, Z25
 	VADDPS       Z25, Z13, Z13
 	VMULPS       Z21, Z24, Z25
@@ -737,7 +738,7 @@ wide5outlier:
 	VADDPS       Z25, Z15, Z15
 	VMULPS       Z23, Z24, Z25
 	VADDPS       Z25, Z16, Z16
-	VBROADCASTSS 16(DX), Z24
+	VBROADCASTSS 16(BX), Z24
 	VMULPS       Z20, Z24, Z20
 	VADDPS       Z20, Z17, Z17
 	VMULPS       Z21, Z24, Z20
@@ -746,13 +747,12 @@ wide5outlier:
 	VADDPS       Z20, Z18, Z18
 	VMULPS       Z23, Z24, Z20
 	VADDPS       Z20, Z19, Z19
-	ADDQ         $0x18, DX
-	ADDQ         112(AX), BX
-	DECQ         CX
+	ADDQ         $0x18, BX
+	ADDQ         112(AX), SI
+	DECQ         DX
 	JNE          wide5outlier
 
 wide5bias:
-	MOVQ    128(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS (DX), Z20
 	VMOVUPS 64(DX), Z21
@@ -901,15 +901,16 @@ wide4step:
 	ADDQ         $0x00000200, R10
 	SUBQ         $0x08, R9
 	JNE          wide4step
-	MOVQ         88(AX), CX
-	TESTQ        CX, CX
+	MOVQ         128(AX), CX
+	MOVQ         88(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide4scale
-	MOVQ         64(AX), DX
-	VMOVUPS      (CX), Z16
-	VMOVUPS      64(CX), Z17
-	VMOVUPS      128(CX), Z18
-	VMOVUPS      192(CX), Z19
-	VPBROADCASTD (DX), Z20
+	MOVQ         64(AX), BX
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	VMOVUPS      128(DX), Z18
+	VMOVUPS      192(DX), Z19
+	VPBROADCASTD (BX), Z20
 	VPMULLD      Z16, Z20, Z21
 	VPSUBD       Z21, Z1, Z1
 	VPMULLD      Z17, Z20, Z21
@@ -918,7 +919,7 @@ wide4step:
 	VPSUBD       Z21, Z3, Z3
 	VPMULLD      Z19, Z20, Z21
 	VPSUBD       Z21, Z4, Z4
-	VPBROADCASTD 4(DX), Z20
+	VPBROADCASTD 4(BX), Z20
 	VPMULLD      Z16, Z20, Z21
 	VPSUBD       Z21, Z5, Z5
 	VPMULLD      Z17, Z20, Z21
@@ -927,7 +928,7 @@ wide4step:
 	VPSUBD       Z21, Z7, Z7
 	VPMULLD      Z19, Z20, Z21
 	VPSUBD       Z21, Z8, Z8
-	VPBROADCASTD 8(DX), Z20
+	VPBROADCASTD 8(BX), Z20
 	VPMULLD      Z16, Z20, Z21
 	VPSUBD       Z21, Z9, Z9
 	VPMULLD      Z17, Z20, Z21
@@ -936,7 +937,7 @@ wide4step:
 	VPSUBD       Z21, Z11, Z11
 	VPMULLD      Z19, Z20, Z21
 	VPSUBD       Z21, Z12, Z12
-	VPBROADCASTD 12(DX), Z20
+	VPBROADCASTD 12(BX), Z20
 	VPMULLD      Z16, Z20, Z16
 	VPSUBD       Z16, Z13, Z13
 	VPMULLD      Z17, Z20, Z16
@@ -947,13 +948,13 @@ wide4step:
 	VPSUBD       Z16, Z15, Z15
 
 wide4scale:
-	MOVQ         56(AX), CX
-	MOVQ         72(AX), DX
-	VMOVUPS      (DX), Z16
-	VMOVUPS      64(DX), Z17
-	VMOVUPS      128(DX), Z18
-	VMOVUPS      192(DX), Z19
-	VBROADCASTSS (CX), Z20
+	MOVQ         56(AX), DX
+	MOVQ         72(AX), BX
+	VMOVUPS      (BX), Z16
+	VMOVUPS      64(BX), Z17
+	VMOVUPS      128(BX), Z18
+	VMOVUPS      192(BX), Z19
+	VBROADCASTSS (DX), Z20
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z16, Z20, Z21
 	VMULPS       Z21, Z1, Z1
@@ -966,7 +967,7 @@ wide4scale:
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z19, Z20, Z21
 	VMULPS       Z21, Z4, Z4
-	VBROADCASTSS 4(CX), Z20
+	VBROADCASTSS 4(DX), Z20
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z16, Z20, Z21
 	VMULPS       Z21, Z5, Z5
@@ -979,7 +980,7 @@ wide4scale:
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z19, Z20, Z21
 	VMULPS       Z21, Z8, Z8
-	VBROADCASTSS 8(CX), Z20
+	VBROADCASTSS 8(DX), Z20
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z16, Z20, Z21
 	VMULPS       Z21, Z9, Z9
@@ -992,7 +993,7 @@ wide4scale:
 	VCVTDQ2PS    Z12, Z12
 	VMULPS       Z19, Z20, Z21
 	VMULPS       Z21, Z12, Z12
-	VBROADCASTSS 12(CX), Z20
+	VBROADCASTSS 12(DX), Z20
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z16, Z20, Z16
 	VMULPS       Z16, Z13, Z13
@@ -1005,18 +1006,18 @@ wide4scale:
 	VCVTDQ2PS    Z15, Z15
 	VMULPS       Z19, Z20, Z16
 	VMULPS       Z16, Z15, Z15
-	MOVQ         120(AX), CX
-	TESTQ        CX, CX
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide4bias
-	MOVQ         96(AX), DX
-	MOVQ         104(AX), BX
+	MOVQ         96(AX), BX
+	MOVQ         104(AX), SI
 
 wide4outlier:
-	VMOVUPS      (BX), Z16
-	VMOVUPS      64(BX), Z17
-	VMOVUPS      128(BX), Z18
-	VMOVUPS      192(BX), Z19
-	VBROADCASTSS (DX), Z20
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Z17
+	VMOVUPS      128(SI), Z18
+	VMOVUPS      192(SI), Z19
+	VBROADCASTSS (BX), Z20
 	VMULPS       Z16, Z20, Z21
 	VADDPS       Z21, Z1, Z1
 	VMULPS       Z17, Z20, Z21
@@ -1025,7 +1026,7 @@ wide4outlier:
 	VADDPS       Z21, Z3, Z3
 	VMULPS       Z19, Z20, Z21
 	VADDPS       Z21, Z4, Z4
-	VBROADCASTSS 4(DX), Z20
+	VBROADCASTSS 4(BX), Z20
 	VMULPS       Z16, Z20, Z21
 	VADDPS       Z21, Z5, Z5
 	VMULPS       Z17, Z20, Z21
@@ -1034,7 +1035,7 @@ wide4outlier:
 	VADDPS       Z21, Z7, Z7
 	VMULPS       Z19, Z20, Z21
 	VADDPS       Z21, Z8, Z8
-	VBROADCASTSS 8(DX), Z20
+	VBROADCASTSS 8(BX), Z20
 	VMULPS       Z16, Z20, Z21
 	VADDPS       Z21, Z9, Z9
 	VMULPS       Z17, Z20, Z21
@@ -1043,7 +1044,7 @@ wide4outlier:
 	VADDPS       Z21, Z11, Z11
 	VMULPS       Z19, Z20, Z21
 	VADDPS       Z21, Z12, Z12
-	VBROADCASTSS 12(DX), Z20
+	VBROADCASTSS 12(BX), Z20
 	VMULPS       Z16, Z20, Z16
 	VADDPS       Z16, Z13, Z13
 	VMULPS       Z17, Z20, Z16
@@ -1052,13 +1053,12 @@ wide4outlier:
 	VADDPS       Z16, Z14, Z14
 	VMULPS       Z19, Z20, Z16
 	VADDPS       Z16, Z15, Z15
-	ADDQ         $0x18, DX
-	ADDQ         112(AX), BX
-	DECQ         CX
+	ADDQ         $0x18, BX
+	ADDQ         112(AX), SI
+	DECQ         DX
 	JNE          wide4outlier
 
 wide4bias:
-	MOVQ    128(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS (DX), Z16
 	VMOVUPS 64(DX), Z17
@@ -1182,15 +1182,16 @@ wide3step:
 	ADDQ         $0x00000200, R9
 	SUBQ         $0x08, R8
 	JNE          wide3step
-	MOVQ         88(AX), CX
-	TESTQ        CX, CX
+	MOVQ         128(AX), CX
+	MOVQ         88(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide3scale
-	MOVQ         64(AX), DX
-	VMOVUPS      (CX), Z12
-	VMOVUPS      64(CX), Z13
-	VMOVUPS      128(CX), Z14
-	VMOVUPS      192(CX), Z15
-	VPBROADCASTD (DX), Z16
+	MOVQ         64(AX), BX
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	VMOVUPS      128(DX), Z14
+	VMOVUPS      192(DX), Z15
+	VPBROADCASTD (BX), Z16
 	VPMULLD      Z12, Z16, Z17
 	VPSUBD       Z17, Z1, Z1
 	VPMULLD      Z13, Z16, Z17
@@ -1199,7 +1200,7 @@ wide3step:
 	VPSUBD       Z17, Z3, Z3
 	VPMULLD      Z15, Z16, Z17
 	VPSUBD       Z17, Z4, Z4
-	VPBROADCASTD 4(DX), Z16
+	VPBROADCASTD 4(BX), Z16
 	VPMULLD      Z12, Z16, Z17
 	VPSUBD       Z17, Z5, Z5
 	VPMULLD      Z13, Z16, Z17
@@ -1208,7 +1209,7 @@ wide3step:
 	VPSUBD       Z17, Z7, Z7
 	VPMULLD      Z15, Z16, Z17
 	VPSUBD       Z17, Z8, Z8
-	VPBROADCASTD 8(DX), Z16
+	VPBROADCASTD 8(BX), Z16
 	VPMULLD      Z12, Z16, Z12
 	VPSUBD       Z12, Z9, Z9
 	VPMULLD      Z13, Z16, Z12
@@ -1219,13 +1220,13 @@ wide3step:
 	VPSUBD       Z12, Z11, Z11
 
 wide3scale:
-	MOVQ         56(AX), CX
-	MOVQ         72(AX), DX
-	VMOVUPS      (DX), Z12
-	VMOVUPS      64(DX), Z13
-	VMOVUPS      128(DX), Z14
-	VMOVUPS      192(DX), Z15
-	VBROADCASTSS (CX), Z16
+	MOVQ         56(AX), DX
+	MOVQ         72(AX), BX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      128(BX), Z14
+	VMOVUPS      192(BX), Z15
+	VBROADCASTSS (DX), Z16
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z12, Z16, Z17
 	VMULPS       Z17, Z1, Z1
@@ -1238,7 +1239,7 @@ wide3scale:
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z15, Z16, Z17
 	VMULPS       Z17, Z4, Z4
-	VBROADCASTSS 4(CX), Z16
+	VBROADCASTSS 4(DX), Z16
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z12, Z16, Z17
 	VMULPS       Z17, Z5, Z5
@@ -1251,7 +1252,7 @@ wide3scale:
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z15, Z16, Z17
 	VMULPS       Z17, Z8, Z8
-	VBROADCASTSS 8(CX), Z16
+	VBROADCASTSS 8(DX), Z16
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z12, Z16, Z12
 	VMULPS       Z12, Z9, Z9
@@ -1264,18 +1265,18 @@ wide3scale:
 	VCVTDQ2PS    Z11, Z11
 	VMULPS       Z15, Z16, Z12
 	VMULPS       Z12, Z11, Z11
-	MOVQ         120(AX), CX
-	TESTQ        CX, CX
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide3bias
-	MOVQ         96(AX), DX
-	MOVQ         104(AX), BX
+	MOVQ         96(AX), BX
+	MOVQ         104(AX), SI
 
 wide3outlier:
-	VMOVUPS      (BX), Z12
-	VMOVUPS      64(BX), Z13
-	VMOVUPS      128(BX), Z14
-	VMOVUPS      192(BX), Z15
-	VBROADCASTSS (DX), Z16
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Z13
+	VMOVUPS      128(SI), Z14
+	VMOVUPS      192(SI), Z15
+	VBROADCASTSS (BX), Z16
 	VMULPS       Z12, Z16, Z17
 	VADDPS       Z17, Z1, Z1
 	VMULPS       Z13, Z16, Z17
@@ -1284,7 +1285,7 @@ wide3outlier:
 	VADDPS       Z17, Z3, Z3
 	VMULPS       Z15, Z16, Z17
 	VADDPS       Z17, Z4, Z4
-	VBROADCASTSS 4(DX), Z16
+	VBROADCASTSS 4(BX), Z16
 	VMULPS       Z12, Z16, Z17
 	VADDPS       Z17, Z5, Z5
 	VMULPS       Z13, Z16, Z17
@@ -1293,7 +1294,7 @@ wide3outlier:
 	VADDPS       Z17, Z7, Z7
 	VMULPS       Z15, Z16, Z17
 	VADDPS       Z17, Z8, Z8
-	VBROADCASTSS 8(DX), Z16
+	VBROADCASTSS 8(BX), Z16
 	VMULPS       Z12, Z16, Z12
 	VADDPS       Z12, Z9, Z9
 	VMULPS       Z13, Z16, Z12
@@ -1302,13 +1303,12 @@ wide3outlier:
 	VADDPS       Z12, Z10, Z10
 	VMULPS       Z15, Z16, Z12
 	VADDPS       Z12, Z11, Z11
-	ADDQ         $0x18, DX
-	ADDQ         112(AX), BX
-	DECQ         CX
+	ADDQ         $0x18, BX
+	ADDQ         112(AX), SI
+	DECQ         DX
 	JNE          wide3outlier
 
 wide3bias:
-	MOVQ    128(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS (DX), Z12
 	VMOVUPS 64(DX), Z13
@@ -1407,15 +1407,16 @@ wide2step:
 	ADDQ         $0x00000200, R9
 	SUBQ         $0x08, R8
 	JNE          wide2step
-	MOVQ         88(AX), CX
-	TESTQ        CX, CX
+	MOVQ         128(AX), CX
+	MOVQ         88(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide2scale
-	MOVQ         64(AX), DX
-	VMOVUPS      (CX), Z8
-	VMOVUPS      64(CX), Z9
-	VMOVUPS      128(CX), Z10
-	VMOVUPS      192(CX), Z11
-	VPBROADCASTD (DX), Z12
+	MOVQ         64(AX), BX
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VMOVUPS      128(DX), Z10
+	VMOVUPS      192(DX), Z11
+	VPBROADCASTD (BX), Z12
 	VPMULLD      Z8, Z12, Z13
 	VPSUBD       Z13, Z1, Z1
 	VPMULLD      Z9, Z12, Z13
@@ -1424,7 +1425,7 @@ wide2step:
 	VPSUBD       Z13, Z3, Z3
 	VPMULLD      Z11, Z12, Z13
 	VPSUBD       Z13, Z4, Z4
-	VPBROADCASTD 4(DX), Z12
+	VPBROADCASTD 4(BX), Z12
 	VPMULLD      Z8, Z12, Z8
 	VPSUBD       Z8, Z5, Z5
 	VPMULLD      Z9, Z12, Z8
@@ -1435,13 +1436,13 @@ wide2step:
 	VPSUBD       Z8, Z7, Z7
 
 wide2scale:
-	MOVQ         56(AX), CX
-	MOVQ         72(AX), DX
-	VMOVUPS      (DX), Z8
-	VMOVUPS      64(DX), Z9
-	VMOVUPS      128(DX), Z10
-	VMOVUPS      192(DX), Z11
-	VBROADCASTSS (CX), Z12
+	MOVQ         56(AX), DX
+	MOVQ         72(AX), BX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	VMOVUPS      128(BX), Z10
+	VMOVUPS      192(BX), Z11
+	VBROADCASTSS (DX), Z12
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z8, Z12, Z13
 	VMULPS       Z13, Z1, Z1
@@ -1454,7 +1455,7 @@ wide2scale:
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z11, Z12, Z13
 	VMULPS       Z13, Z4, Z4
-	VBROADCASTSS 4(CX), Z12
+	VBROADCASTSS 4(DX), Z12
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z8, Z12, Z8
 	VMULPS       Z8, Z5, Z5
@@ -1467,18 +1468,18 @@ wide2scale:
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z11, Z12, Z8
 	VMULPS       Z8, Z7, Z7
-	MOVQ         120(AX), CX
-	TESTQ        CX, CX
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide2bias
-	MOVQ         96(AX), DX
-	MOVQ         104(AX), BX
+	MOVQ         96(AX), BX
+	MOVQ         104(AX), SI
 
 wide2outlier:
-	VMOVUPS      (BX), Z8
-	VMOVUPS      64(BX), Z9
-	VMOVUPS      128(BX), Z10
-	VMOVUPS      192(BX), Z11
-	VBROADCASTSS (DX), Z12
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Z9
+	VMOVUPS      128(SI), Z10
+	VMOVUPS      192(SI), Z11
+	VBROADCASTSS (BX), Z12
 	VMULPS       Z8, Z12, Z13
 	VADDPS       Z13, Z1, Z1
 	VMULPS       Z9, Z12, Z13
@@ -1487,7 +1488,7 @@ wide2outlier:
 	VADDPS       Z13, Z3, Z3
 	VMULPS       Z11, Z12, Z13
 	VADDPS       Z13, Z4, Z4
-	VBROADCASTSS 4(DX), Z12
+	VBROADCASTSS 4(BX), Z12
 	VMULPS       Z8, Z12, Z8
 	VADDPS       Z8, Z5, Z5
 	VMULPS       Z9, Z12, Z8
@@ -1496,13 +1497,12 @@ wide2outlier:
 	VADDPS       Z8, Z6, Z6
 	VMULPS       Z11, Z12, Z8
 	VADDPS       Z8, Z7, Z7
-	ADDQ         $0x18, DX
-	ADDQ         112(AX), BX
-	DECQ         CX
+	ADDQ         $0x18, BX
+	ADDQ         112(AX), SI
+	DECQ         DX
 	JNE          wide2outlier
 
 wide2bias:
-	MOVQ    128(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS (DX), Z8
 	VMOVUPS 64(DX), Z9
@@ -1577,15 +1577,16 @@ wide1step:
 	ADDQ         $0x00000200, R8
 	SUBQ         $0x08, DI
 	JNE          wide1step
-	MOVQ         88(AX), CX
-	TESTQ        CX, CX
+	MOVQ         128(AX), CX
+	MOVQ         88(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide1scale
-	MOVQ         64(AX), DX
-	VMOVUPS      (CX), Z4
-	VMOVUPS      64(CX), Z5
-	VMOVUPS      128(CX), Z6
-	VMOVUPS      192(CX), Z7
-	VPBROADCASTD (DX), Z8
+	MOVQ         64(AX), BX
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VMOVUPS      128(DX), Z6
+	VMOVUPS      192(DX), Z7
+	VPBROADCASTD (BX), Z8
 	VPMULLD      Z4, Z8, Z4
 	VPSUBD       Z4, Z1, Z1
 	VPMULLD      Z5, Z8, Z4
@@ -1596,13 +1597,13 @@ wide1step:
 	VPSUBD       Z4, Z3, Z3
 
 wide1scale:
-	MOVQ         56(AX), CX
-	MOVQ         72(AX), DX
-	VMOVUPS      (DX), Z4
-	VMOVUPS      64(DX), Z5
-	VMOVUPS      128(DX), Z6
-	VMOVUPS      192(DX), Z7
-	VBROADCASTSS (CX), Z8
+	MOVQ         56(AX), DX
+	MOVQ         72(AX), BX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	VMOVUPS      128(BX), Z6
+	VMOVUPS      192(BX), Z7
+	VBROADCASTSS (DX), Z8
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z4, Z8, Z4
 	VMULPS       Z4, Z1, Z1
@@ -1615,18 +1616,18 @@ wide1scale:
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z7, Z8, Z4
 	VMULPS       Z4, Z3, Z3
-	MOVQ         120(AX), CX
-	TESTQ        CX, CX
+	MOVQ         120(AX), DX
+	TESTQ        DX, DX
 	JEQ          wide1bias
-	MOVQ         96(AX), DX
-	MOVQ         104(AX), BX
+	MOVQ         96(AX), BX
+	MOVQ         104(AX), SI
 
 wide1outlier:
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	VMOVUPS      128(BX), Z6
-	VMOVUPS      192(BX), Z7
-	VBROADCASTSS (DX), Z8
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Z5
+	VMOVUPS      128(SI), Z6
+	VMOVUPS      192(SI), Z7
+	VBROADCASTSS (BX), Z8
 	VMULPS       Z4, Z8, Z4
 	VADDPS       Z4, Z1, Z1
 	VMULPS       Z5, Z8, Z4
@@ -1635,13 +1636,12 @@ wide1outlier:
 	VADDPS       Z4, Z2, Z2
 	VMULPS       Z7, Z8, Z4
 	VADDPS       Z4, Z3, Z3
-	ADDQ         $0x18, DX
-	ADDQ         112(AX), BX
-	DECQ         CX
+	ADDQ         $0x18, BX
+	ADDQ         112(AX), SI
+	DECQ         DX
 	JNE          wide1outlier
 
 wide1bias:
-	MOVQ    128(AX), CX
 	MOVQ    80(AX), DX
 	VMOVUPS (DX), Z4
 	VMOVUPS 64(DX), Z5
@@ -2491,9 +2491,9 @@ largestdone:
 	VDIVSS        X1, X2, X0
 	VDIVSS        X2, X1, X1
 	MOVSS         X1, scale+24(FP)
-	VBROADCASTSS  X0, Z0
 	MOVL          $0x4b400000, BX
 	VMOVD         BX, X1
+	VBROADCASTSS  X0, Z0
 	VBROADCASTSS  X1, Z1
 	VPXORD        Z4, Z4, Z4
 	XORQ          BX, BX

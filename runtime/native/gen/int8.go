@@ -149,12 +149,3 @@ func (s stride) at(i, disp int) operand.Mem {
 	}
 	return m.Idx(s.five, 1)
 }
-
-// loadPointer loads a parameter of type unsafe.Pointer, for which avo knows no move.
-func loadPointer(c *build.Context, name string, r reg.GPVirtual) {
-	p, err := c.Param(name).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	c.MOVQ(p.Addr, r)
-}

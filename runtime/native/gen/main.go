@@ -26,6 +26,7 @@ type source struct {
 func sources() []source {
 	return []source{
 		{"int8_avx512", int8AVX512},
+		{"int8_avx2", int8AVX2},
 		{"float_avx512", func(c *build.Context) { floats(c, 16) }},
 		{"float_avx2", func(c *build.Context) { floats(c, 8) }},
 	}
