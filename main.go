@@ -85,7 +85,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // arguments were right and the command itself starts.
 func newRoot(began *bool) *cobra.Command {
 	root := group("skiff", "One small signed bundle from a distilled transformer, shipped to many devices and run there",
-		newPack(), newInspect(), newVerify(), newRun(), newTokenize(), newServe(),
+		newPack(), newInspect(), newVerify(), newRun(), newTokenize(), newBench(), newServe(),
 		newPush(), newDevices(), newFleet(), newDevice(), newDemo())
 	root.SilenceErrors = true
 	root.SilenceUsage = true

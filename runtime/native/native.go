@@ -35,6 +35,7 @@ type Set struct {
 	usable bool // this CPU has what it needs
 	int8   int8Ops
 	float  floatOps
+	peak   Instruction
 }
 
 // Kernel is one kernel in machine code. Run is safe for concurrent use as long as the

@@ -25,6 +25,7 @@ type source struct {
 // sources are all that is generated.
 func sources() []source {
 	return []source{
+		{"peak", peaks},
 		{"int8_avx512", int8AVX512},
 		{"int8_avx2", int8AVX2},
 		{"float_avx512", func(c *build.Context) { floats(c, 16) }},
