@@ -35,7 +35,6 @@
 #define FMUL(d, n, m) OP2(0x6E20DC00, d, n, m) // fmul v{d}.4s, v{n}.4s, v{m}.4s
 #define FMULX(d, n, m, i) OPX(0x4F809000, d, n, m, i) // fmul v{d}.4s, v{n}.4s, v{m}.s[{i}]
 #define FDIV(d, n, m) OP2(0x6E20FC00, d, n, m) // fdiv v{d}.4s, v{n}.4s, v{m}.4s
-#define FSQRT(d, n) OP1(0x6EA1F800, d, n) // fsqrt v{d}.4s, v{n}.4s
 #define FABS(d, n) OP1(0x4EA0F800, d, n) // fabs v{d}.4s, v{n}.4s
 #define FNEG(d, n) OP1(0x6EA0F800, d, n) // fneg v{d}.4s, v{n}.4s
 #define FCMGT(d, n, m) OP2(0x6EA0E400, d, n, m) // fcmgt v{d}.4s, v{n}.4s, v{m}.4s
