@@ -10,7 +10,7 @@ import (
 )
 
 // The packages whose arithmetic decides the bits of a result.
-var bearing = []string{"skiff/runtime/kernel", "skiff/runtime/engine", "skiff/runtime/infer", "skiff/runtime/task"}
+var bearing = []string{"skiff/runtime/kernel", "skiff/runtime/native", "skiff/runtime/engine", "skiff/runtime/infer", "skiff/runtime/task"}
 
 // fusing are targets on which the compiler fuses x*y+z.
 var fusing = []struct{ arch, amd64 string }{{"arm64", "v1"}, {"riscv64", "v1"}, {"amd64", "v3"}}
