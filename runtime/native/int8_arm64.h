@@ -41,7 +41,8 @@
 	LSR  $4, R11, R11; \
 	MOVD tile_k8(R0), R12
 
-// LOAD6 loads the next bytes of six rows of codes into F0 ... F5; REWIND6 goes back.
+// LOAD6 loads the next bytes of six rows of codes into F0 ... F5, LOAD4 of four; REWIND6
+// and REWIND4 go back.
 #define LOAD6(load, bytes) \
 	load bytes(R2), F0; \
 	load bytes(R3), F1; \
@@ -49,6 +50,18 @@
 	load bytes(R5), F3; \
 	load bytes(R6), F4; \
 	load bytes(R7), F5
+
+#define LOAD4(load, bytes) \
+	load bytes(R2), F0; \
+	load bytes(R3), F1; \
+	load bytes(R4), F2; \
+	load bytes(R5), F3
+
+#define REWIND4 \
+	SUB R12, R2; \
+	SUB R12, R3; \
+	SUB R12, R4; \
+	SUB R12, R5
 
 #define REWIND6 \
 	SUB R12, R2; \
@@ -58,7 +71,7 @@
 	SUB R12, R6; \
 	SUB R12, R7
 
-// CLEAR24 clears V8 ... V31.
+// CLEAR24 clears V8 ... V31, CLEAR16 V8 ... V23.
 #define CLEAR(v) VEOR v.B16, v.B16, v.B16
 #define CLEAR24 \
 	CLEAR(V8); CLEAR(V9); CLEAR(V10); CLEAR(V11); \
@@ -67,3 +80,9 @@
 	CLEAR(V20); CLEAR(V21); CLEAR(V22); CLEAR(V23); \
 	CLEAR(V24); CLEAR(V25); CLEAR(V26); CLEAR(V27); \
 	CLEAR(V28); CLEAR(V29); CLEAR(V30); CLEAR(V31)
+
+#define CLEAR16 \
+	CLEAR(V8); CLEAR(V9); CLEAR(V10); CLEAR(V11); \
+	CLEAR(V12); CLEAR(V13); CLEAR(V14); CLEAR(V15); \
+	CLEAR(V16); CLEAR(V17); CLEAR(V18); CLEAR(V19); \
+	CLEAR(V20); CLEAR(V21); CLEAR(V22); CLEAR(V23)

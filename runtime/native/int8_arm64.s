@@ -160,13 +160,21 @@ bias:
 	SDOT(24+c, w, 4, i); \
 	SDOT(28+c, w, 5, i)
 
-#define SDOT_STEP(i) \
+// SDOT4 is SDOT6 of four rows.
+#define SDOT4(w, c, i) \
+	SDOT(8+c, w, 0, i); \
+	SDOT(12+c, w, 1, i); \
+	SDOT(16+c, w, 2, i); \
+	SDOT(20+c, w, 3, i)
+
+// SDOT_STEP is 4 depths of 16 columns.
+#define SDOT_STEP(SDOTS, i) \
 	FLDPQ.P 32(R8), (F6, F7); \
-	SDOT6(6, 0, i); \
-	SDOT6(7, 1, i); \
+	SDOTS(6, 0, i); \
+	SDOTS(7, 1, i); \
 	FLDPQ.P 32(R8), (F6, F7); \
-	SDOT6(6, 2, i); \
-	SDOT6(7, 3, i)
+	SDOTS(6, 2, i); \
+	SDOTS(7, 3, i)
 
 #define STORE(a, b, c, d, p) \
 	FSTPQ.P (a, b), 32(p); \
@@ -174,27 +182,29 @@ bias:
 
 // func multiplySDOT(t *tile)
 //
-//	for each 16 columns, for each 4 depths k, for r in 6 rows, n in 16 columns:
+//	for each 16 columns, for each 4 depths k, for r in 6 rows, or 4, n in 16 columns:
 //		acc[r][n] += code[r][k:k+4] · w[k/4][n][0:4]
 TEXT ·multiplySDOT(SB), NOSPLIT, $0-8
 	TILE
+	CMP  $4, R1
+	BLS  panel4
 panel:
 	CLEAR24
 	LSR  $4, R12, R9
 	CBZ  R9, rest
 depth:
 	LOAD6(FMOVQ.P, 16)
-	SDOT_STEP(0)
-	SDOT_STEP(1)
-	SDOT_STEP(2)
-	SDOT_STEP(3)
+	SDOT_STEP(SDOT6, 0)
+	SDOT_STEP(SDOT6, 1)
+	SDOT_STEP(SDOT6, 2)
+	SDOT_STEP(SDOT6, 3)
 	SUBS $1, R9, R9
 	BNE  depth
 rest:
 	TBZ  $3, R12, store
 	LOAD6(FMOVD.P, 8)
-	SDOT_STEP(0)
-	SDOT_STEP(1)
+	SDOT_STEP(SDOT6, 0)
+	SDOT_STEP(SDOT6, 1)
 store:
 	STORE(F8, F9, F10, F11, R16)
 	STORE(F12, F13, F14, F15, R17)
@@ -207,6 +217,33 @@ store:
 	BNE  panel
 	MOVD $24, R25
 	B    finish<>(SB)
+panel4:
+	CLEAR16
+	LSR  $4, R12, R9
+	CBZ  R9, rest4
+depth4:
+	LOAD4(FMOVQ.P, 16)
+	SDOT_STEP(SDOT4, 0)
+	SDOT_STEP(SDOT4, 1)
+	SDOT_STEP(SDOT4, 2)
+	SDOT_STEP(SDOT4, 3)
+	SUBS $1, R9, R9
+	BNE  depth4
+rest4:
+	TBZ  $3, R12, store4
+	LOAD4(FMOVD.P, 8)
+	SDOT_STEP(SDOT4, 0)
+	SDOT_STEP(SDOT4, 1)
+store4:
+	STORE(F8, F9, F10, F11, R16)
+	STORE(F12, F13, F14, F15, R17)
+	STORE(F16, F17, F18, F19, R19)
+	STORE(F20, F21, F22, F23, R20)
+	REWIND4
+	SUBS $1, R11, R11
+	BNE  panel4
+	MOVD $24, R25
+	B    finish<>(SB)
 
 // SMMLA3 adds to columns 2c and 2c+1 what weights w and pairs of rows a, b, d give.
 #define SMMLA3(w, c, a, b, d) \
@@ -214,20 +251,25 @@ store:
 	SMMLA(16+c, b, w); \
 	SMMLA(24+c, d, w)
 
+// SMMLA2 is SMMLA3 of two pairs.
+#define SMMLA2(w, c, a, b, d) \
+	SMMLA(8+c, a, w); \
+	SMMLA(16+c, b, w)
+
 // SMMLA_STEP is 8 depths of 16 columns.
-#define SMMLA_STEP(a, b, d) \
+#define SMMLA_STEP(MMLAS, a, b, d) \
 	FLDPQ.P 32(R8), (F4, F7); \
-	SMMLA3(4, 0, a, b, d); \
-	SMMLA3(7, 1, a, b, d); \
+	MMLAS(4, 0, a, b, d); \
+	MMLAS(7, 1, a, b, d); \
 	FLDPQ.P 32(R8), (F4, F7); \
-	SMMLA3(4, 2, a, b, d); \
-	SMMLA3(7, 3, a, b, d); \
+	MMLAS(4, 2, a, b, d); \
+	MMLAS(7, 3, a, b, d); \
 	FLDPQ.P 32(R8), (F4, F7); \
-	SMMLA3(4, 4, a, b, d); \
-	SMMLA3(7, 5, a, b, d); \
+	MMLAS(4, 4, a, b, d); \
+	MMLAS(7, 5, a, b, d); \
 	FLDPQ.P 32(R8), (F4, F7); \
-	SMMLA3(4, 6, a, b, d); \
-	SMMLA3(7, 7, a, b, d)
+	MMLAS(4, 6, a, b, d); \
+	MMLAS(7, 7, a, b, d)
 
 // APART stores four columns of two rows whose sums stand in squares of 2.
 #define APART(a, b, p, q) \
@@ -238,12 +280,14 @@ store:
 
 // func multiplyI8MM(t *tile)
 //
-//	for each 16 columns, for each 8 depths k, for r in 6 rows, n in 16 columns:
+//	for each 16 columns, for each 8 depths k, for r in 6 rows, or 4, n in 16 columns:
 //		acc[r][n] += code[r][k:k+8] · w[k/8][n][0:8]
 //
 // where one instruction does 2 rows and 2 columns.
 TEXT ·multiplyI8MM(SB), NOSPLIT, $0-8
 	TILE
+	CMP  $4, R1
+	BLS  panel4
 panel:
 	CLEAR24
 	LSR  $4, R12, R9
@@ -256,8 +300,8 @@ depth:
 	VZIP2 V3.D2, V2.D2, V3.D2
 	VZIP1 V5.D2, V4.D2, V2.D2
 	VZIP2 V5.D2, V4.D2, V5.D2
-	SMMLA_STEP(6, 0, 2)
-	SMMLA_STEP(1, 3, 5)
+	SMMLA_STEP(SMMLA3, 6, 0, 2)
+	SMMLA_STEP(SMMLA3, 1, 3, 5)
 	SUBS $1, R9, R9
 	BNE  depth
 rest:
@@ -266,7 +310,7 @@ rest:
 	VZIP1 V1.D2, V0.D2, V6.D2
 	VZIP1 V3.D2, V2.D2, V0.D2
 	VZIP1 V5.D2, V4.D2, V2.D2
-	SMMLA_STEP(6, 0, 2)
+	SMMLA_STEP(SMMLA3, 6, 0, 2)
 store:
 	APART(V8, V9, R16, R17)
 	APART(V10, V11, R16, R17)
@@ -283,6 +327,40 @@ store:
 	REWIND6
 	SUBS $1, R11, R11
 	BNE  panel
+	MOVD $24, R25
+	B    finish<>(SB)
+panel4:
+	CLEAR16
+	LSR  $4, R12, R9
+	CBZ  R9, rest4
+depth4:
+	LOAD4(FMOVQ.P, 16)
+	VZIP1 V1.D2, V0.D2, V6.D2
+	VZIP2 V1.D2, V0.D2, V1.D2
+	VZIP1 V3.D2, V2.D2, V0.D2
+	VZIP2 V3.D2, V2.D2, V3.D2
+	SMMLA_STEP(SMMLA2, 6, 0, 2)
+	SMMLA_STEP(SMMLA2, 1, 3, 5)
+	SUBS $1, R9, R9
+	BNE  depth4
+rest4:
+	TBZ  $3, R12, store4
+	LOAD4(FMOVD.P, 8)
+	VZIP1 V1.D2, V0.D2, V6.D2
+	VZIP1 V3.D2, V2.D2, V0.D2
+	SMMLA_STEP(SMMLA2, 6, 0, 2)
+store4:
+	APART(V8, V9, R16, R17)
+	APART(V10, V11, R16, R17)
+	APART(V12, V13, R16, R17)
+	APART(V14, V15, R16, R17)
+	APART(V16, V17, R19, R20)
+	APART(V18, V19, R19, R20)
+	APART(V20, V21, R19, R20)
+	APART(V22, V23, R19, R20)
+	REWIND4
+	SUBS $1, R11, R11
+	BNE  panel4
 	MOVD $24, R25
 	B    finish<>(SB)
 
