@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 // fences says which of our packages may import a third-party module. A module
 // that is not here is a new dependency: it needs a line here and in RATIONALE.md.
 var fences = map[string][]string{
-	"github.com/tetratelabs/wazero":       {"skiff/runtime/engine"},
+	"github.com/tetratelabs/wazero":       {"skiff/runtime/engine", "skiff/runtime/engine/machinecode"},
 	"go.etcd.io/bbolt":                    {"skiff/agent/store"},
 	"github.com/eclipse/paho.mqtt.golang": {"skiff/agent/link", "skiff/fleet/delivery"},
 	"github.com/klauspost/compress":       {"skiff/formats/bundle"},
@@ -33,6 +33,7 @@ var fences = map[string][]string{
 	"github.com/spf13/cobra":              {"skiff"},
 	"github.com/vbauerster/mpb/v8":        {"skiff"},
 	"google.golang.org/protobuf":          {"skiff/formats/onnx"},
+	"golang.org/x/arch":                   {"skiff/runtime/engine/machinecode"},
 	"golang.org/x/sys":                    {"skiff/fleet/broker", "skiff/formats/internal/parts", "skiff/runtime/native"},
 	"golang.org/x/term":                   {"skiff"},
 }
