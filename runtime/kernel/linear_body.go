@@ -193,8 +193,7 @@ func (l *linearAsm) columns(rows int) {
 		})
 		l.tile.a.Set(l.panel.Get().Add(l.k0.Get().Mul(num(panelStep / 2))))
 		l.tile.w.Set(l.q.Get())
-		l.tile.n.Set(l.depth.Get().ShrU(3))
-		l.tile.dot(rows)
+		l.tile.dot(rows, l.depth)
 		for i := 2*rows - 1; i >= 0; i-- {
 			l.StoreV128(acc.Get(), 16*i, l.tile.acc[i].Get())
 		}

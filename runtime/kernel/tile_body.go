@@ -21,15 +21,26 @@ func newTile(a *asm) tileAsm {
 // The steps per round: two depths each for dot, one for mulAdd. A round costs a copy of
 // every sum.
 const (
-	dotSteps = 4
+	dotSteps = 8
 	mulSteps = 8
 )
 
-// dot adds 8·n depths of int8 columns at w to the sums. The row vector's second use is
-// its last, so that the product may overwrite it.
-func (t *tileAsm) dot(rows int) {
+// dot adds depth depths, a multiple of 8, of int8 columns at w to the sums: whole rounds,
+// then half of one where there is one left.
+func (t *tileAsm) dot(rows int, depth intVar) {
+	t.n.Set(depth.Get().ShrU(4))
+	t.If(t.n.Get(), func() { t.dotRounds(rows, dotSteps) })
+	t.If(depth.Get().And(num(dotSteps)), func() {
+		t.n.Set(num(1))
+		t.dotRounds(rows, dotSteps/2)
+	})
+}
+
+// dotRounds runs n rounds of so many steps. The row vector's second use is its last, so
+// that the product may overwrite it.
+func (t *tileAsm) dotRounds(rows, steps int) {
 	t.times(t.n, func() {
-		for u := dotSteps - 1; u >= 0; u-- {
+		for u := steps - 1; u >= 0; u-- {
 			t.w1.Set(t.w.Get().LoadI8x8(16*u + 8))
 			t.w0.Set(t.w.Get().LoadI8x8(16 * u))
 			for m := rows - 1; m >= 0; m-- {
@@ -38,8 +49,8 @@ func (t *tileAsm) dot(rows int) {
 				t.add(2*m+1, emit.V128.AddI32, t.x.Get().Dot(t.w1.Get()))
 			}
 		}
-		t.bump(t.a, dotSteps*panelStep)
-		t.bump(t.w, dotSteps*16)
+		t.bump(t.a, steps*panelStep)
+		t.bump(t.w, steps*16)
 	})
 }
 
