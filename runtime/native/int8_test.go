@@ -22,11 +22,6 @@ func goQuantize8(codes unsafe.Pointer, x *float32, k8 int) (scale float32, sum i
 	return goQuantize((*int8)(codes), x, k8)
 }
 
-// goQuantize16 is quantize for codes of two.
-func goQuantize16(codes unsafe.Pointer, x *float32, k8 int) (scale float32, sum int32) {
-	return goQuantize((*int16)(codes), x, k8)
-}
-
 func goQuantize[T int8 | int16](codes *T, x *float32, k8 int) (scale float32, sum int32) {
 	const magic, bits = 12582912.0, 0x4B400000
 	var most int32
