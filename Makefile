@@ -68,8 +68,21 @@ $(PY):
 test-peers: $(PY)
 	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -v -run Peer . ./packager/onnxref
 
-bench-peers: $(PY)
-	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -run '^$$' -bench Peer . ./formats/tokenizer
+# skiff beside its peers, in interleaved rounds of one run: table, JSON and chart, in bench/out; then tokenizers beside the
+# original library's. BENCH=--quick takes a minute or two instead of seven. onnxruntime and onnxruntime-web come by name,
+# hugot with the Go module in bench.
+BENCHPY := bench/.peers/python/bin/python
+BENCHJS := bench/.peers/node_modules/onnxruntime-web
+
+$(BENCHPY):
+	python3 -m venv bench/.peers/python && $(BENCHPY) -m pip install -q numpy onnx onnxruntime tokenizers
+
+$(BENCHJS):
+	npm install --silent --no-fund --no-audit --prefix bench/.peers onnxruntime-web
+
+bench-peers: $(PY) $(BENCHPY) $(BENCHJS)
+	cd bench && go vet ./... && go run . $(BENCH)
+	SKIFF_PEERS=$(abspath $(PY)) go test -count=1 -run '^$$' -bench Peer ./formats/tokenizer
 
 notices:
 	go run ./formats/internal/notices > THIRD_PARTY_NOTICES.md.new && mv THIRD_PARTY_NOTICES.md.new THIRD_PARTY_NOTICES.md

@@ -2,15 +2,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -145,11 +142,15 @@ func (b *bench) beside(ctx context.Context) ([]scene, error) {
 	return []scene{s, s90}, nil
 }
 
-// cold starts processes. Ours counts from the start of the process to the end of its
-// answer; onnxruntime from after its imports to its first answer, without Python's start.
+// cold starts processes. Ours is the device's daemon with the bundle in its store, from the
+// start of the process to the end of its first answer over HTTP; onnxruntime counts from
+// after its imports to its first answer, without Python's start.
 func (b *bench) cold(ctx context.Context) ([]scene, error) {
 	s := newScene(coldName, "ms", false)
-	for range b.starts {
+	if err := b.install(ctx); err != nil {
+		return nil, fmt.Errorf("install the bundle: %w", err)
+	}
+	for round := range b.starts + 1 {
 		for _, p := range b.peers {
 			var d float64
 			var err error
@@ -157,24 +158,19 @@ func (b *bench) cold(ctx context.Context) ([]scene, error) {
 			case p.Threads != coldThreads || ctx.Err() != nil:
 				continue
 			case p.Ours:
-				d, err = b.coldSkiff(ctx, p.Kernels)
+				d, err = b.coldSkiff(ctx, p)
 			default:
 				d, err = b.coldPeer(ctx, p)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", p.Name, err)
 			}
-			s.add(p.Name, d)
+			if round > 0 { // the first start without a broker proves the bundle once more
+				s.add(p.Name, d)
+			}
 		}
 	}
 	return []scene{s}, nil
-}
-
-// coldSkiff answers one text from the bundle's file.
-func (b *bench) coldSkiff(ctx context.Context, kernels string) (float64, error) {
-	begin := time.Now()
-	err := b.command(ctx, filepath.Join(installed, "skiff"), "run", b.model.bundle, "the boat is on the lake", "--trust", b.model.trust, "--kernels", kernels)
-	return float64(time.Since(begin).Microseconds()) / 1e3, err
 }
 
 func (b *bench) coldPeer(ctx context.Context, p *peer) (float64, error) {
@@ -185,8 +181,8 @@ func (b *bench) coldPeer(ctx context.Context, p *peer) (float64, error) {
 	return c.hello.Start / 1e3, c.close()
 }
 
-// memory gives each process 100 sentences one by one and asks for its peak. Ours is skiff
-// serve over HTTP.
+// memory gives each process 100 sentences one by one and asks for its peak. Ours is the
+// device's daemon, over HTTP.
 func (b *bench) memory(ctx context.Context) ([]scene, error) {
 	s := newScene(memoryName, "MB", false)
 	texts, err := b.sentencesOf()
@@ -200,7 +196,7 @@ func (b *bench) memory(ctx context.Context) ([]scene, error) {
 		}
 		bytes := math.NaN()
 		if p.Ours {
-			bytes, err = b.serving(ctx, p.Kernels, texts)
+			bytes, err = b.serving(ctx, p, texts)
 		} else {
 			bytes, err = b.peerMemory(ctx, p, texts)
 		}
@@ -233,54 +229,6 @@ func (b *bench) peerMemory(ctx context.Context, p *peer, texts []string) (float6
 		}
 	}
 	return peak(c.cmd.Process.Pid)
-}
-
-// serving runs skiff serve with defaults but for the kernels.
-func (b *bench) serving(ctx context.Context, kernels string, texts []string) (float64, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(installed, "skiff"), "serve", b.model.bundle, "--trust", b.model.trust, "--kernels", kernels)
-	cmd.Env = append(os.Environ(), b.env...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return 0, err
-	}
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed is how it was meant to end
-	}()
-	var at struct{ HTTP string }
-	if err := json.NewDecoder(out).Decode(&at); err != nil {
-		return 0, fmt.Errorf("skiff serve: %w", err)
-	}
-	for _, t := range texts {
-		body, err := json.Marshal(map[string]any{"model": "m", "input": t})
-		if err != nil {
-			return 0, err
-		}
-		if err := post(ctx, "http://"+at.HTTP+"/v1/embeddings", body); err != nil {
-			return 0, err
-		}
-	}
-	return peak(cmd.Process.Pid)
-}
-
-func post(ctx context.Context, url string, body []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %.200s", resp.Status, answer)
-	}
-	return err
 }
 
 // profiles asks skiff bench for each set of kernels.

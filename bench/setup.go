@@ -65,9 +65,12 @@ func prepare(ctx context.Context, o options, log io.Writer) (*bench, error) {
 	if err := os.MkdirAll(filepath.Join(work, "model"), 0o755); err != nil {
 		return nil, err
 	}
-	b.env = []string{"XDG_CONFIG_HOME=" + filepath.Join(work, "config")}
+	b.env = []string{"XDG_CONFIG_HOME=" + filepath.Join(work, "config"), "CGO_ENABLED=0"}
 	if err := b.command(ctx, "go", "-C", "..", "build", "-o", filepath.Join(work, "skiff"), "."); err != nil {
 		return nil, fmt.Errorf("build skiff: %w", err)
+	}
+	if err := b.command(ctx, "go", "-C", "..", "build", "-o", filepath.Join(work, "skiffd"), "./agent/cmd/skiffd"); err != nil {
+		return nil, fmt.Errorf("build skiffd: %w", err)
 	}
 	if err := b.command(ctx, "go", "build", "-o", filepath.Join(work, "skiffpeer"), "./skiffpeer"); err != nil {
 		return nil, fmt.Errorf("build skiffpeer: %w", err)

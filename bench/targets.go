@@ -41,7 +41,7 @@ func (r *result) evaluate() {
 	r.atMost("cold process to first answer, over onnxruntime's session and first run: "+fast, .3, r.sceneOver(coldName, "skiff "+fast+" 1", "onnxruntime int8 1"))
 	r.atMost("the same: wasm", .3, r.sceneOver(coldName, "skiff wasm 1", "onnxruntime int8 1"))
 	for _, k := range []string{fast, "wasm"} {
-		r.atMost("peak memory of skiff serve, MB: "+k, 60, r.sceneValue(memoryName, "skiff "+k+" 1"))
+		r.atMost("peak memory of skiffd, MB: "+k, 60, r.sceneValue(memoryName, "skiff "+k+" 1"))
 		r.atMost("heap objects of a call, the result's 2 included: "+k, 2, r.allocs("skiff "+k+" 1"))
 	}
 	r.rest(fast, "onnxruntime int8 1")
