@@ -10,8 +10,12 @@ import (
 // Prove compares the set's machine code for a kernel with the Go reference, on this CPU and
 // bit for bit: on a few small cases of its own parameters, cut at many places, so that each
 // size of tile is met. Nil means that they are equal, or that the set has no code for the
-// kernel; the error names the first difference. It takes a fraction of a millisecond.
+// kernel, or the reference itself; the error names the first difference. It takes a fraction
+// of a millisecond.
 func (s *Set) Prove(k *kernel.Kernel) error {
+	if f := k.Form(); f.Op != "linear" && f.Op != "attention" && s.float.bindRows(f) == nil {
+		return nil
+	}
 	for i, p := range s.proofs(k) {
 		if err := s.prove(p, uint64(i)); err != nil {
 			return fmt.Errorf("prove %s: %w", s.name, err)
