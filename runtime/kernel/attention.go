@@ -62,7 +62,7 @@ func NewAttention(a, d int, scale float32) (*Kernel, error) {
 // in bytes from its start, where the transposed keys lie: f32 [T8/8][D8][8]. D8 is the
 // head size rounded up to 8.
 type attentionPlan struct {
-	values int // f32 [T8][D8]
+	values int // f32 [D8/8][T8][8]
 	query  int // f32 [D8][6][4]: six query rows, each value four times; then sums [6][D8]
 	scores int // f32 [6][T16]
 	probs  int // f32 [T16][6][4]: exp of six rows, each value four times

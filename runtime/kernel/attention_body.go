@@ -141,35 +141,58 @@ func (h *attentionAsm) packKeys() {
 	})
 }
 
-// packValues copies the values row by row; pads are +0.
+// packValues copies the values to panels of 8 columns, so that a product reads one after
+// the other; pads are +0.
 func (h *attentionAsm) packValues() {
+	const step = 4 * tileCols
 	zero := h.hold(emit.AllI32(0))
+	panels := func(group func(c int)) {
+		for c := 0; c < h.d8; c += tileCols {
+			group(c)
+			h.q.Set(h.q.Get().Add(h.t8.Get().Mul(num(step))))
+		}
+	}
 	h.each(h.j, num(0), h.t8.Get(), 1, func() {
 		h.p.Set(h.row(2, h.j.Get()))
-		h.q.Set(h.values.Get().Add(h.j.Get().Mul(num(4 * h.d8))))
-		for d := h.d8 - 4; d >= 0; d -= 4 {
-			h.StoreV128(h.q.Get(), 4*d, zero.Get())
-		}
-		h.If(h.j.Get().LtS(h.t.Get()), func() { h.copyRow(h.q, h.p, nil) })
+		h.q.Set(h.values.Get().Add(h.j.Get().Mul(num(step))))
+		h.Block(func(done emit.Label) {
+			h.If(h.j.Get().LtS(h.t.Get()), func() {
+				panels(func(c int) { h.packValue(c, zero) })
+				h.Br(done)
+			})
+			panels(func(int) { h.clearValue(zero) })
+		})
 	})
 }
 
-// copyRow copies exactly d values, times scale if there is one: what lies beside them in
-// an output row is another worker's.
-func (h *attentionAsm) copyRow(to, from intVar, scale *vecVar) {
+// clearValue makes 8 zeros of what is at q.
+func (h *attentionAsm) clearValue(zero vecVar) {
+	h.StoreV128(h.q.Get(), 16, zero.Get())
+	h.StoreV128(h.q.Get(), 0, zero.Get())
+}
+
+// packValue copies the 8 values from column c on, as far as the head has them.
+func (h *attentionAsm) packValue(c int, zero vecVar) {
+	left := h.d - c
+	if left < tileCols {
+		h.clearValue(zero)
+	}
+	for d := min(left, tileCols) - 1; d >= min(left, tileCols)&^3; d-- {
+		h.StoreF32(h.q.Get(), 4*d, h.p.Get().LoadF32(4*(c+d)))
+	}
+	for d := min(left, tileCols)&^3 - 4; d >= 0; d -= 4 {
+		h.StoreV128(h.q.Get(), 4*d, h.p.Get().LoadV128(4*(c+d)))
+	}
+}
+
+// scaleRow writes exactly d values, times scale: what lies beside them in an output row is
+// another worker's.
+func (h *attentionAsm) scaleRow(to, from intVar, scale vecVar) {
 	for d := h.d - 1; d >= h.d&^3; d-- {
-		x := from.Get().LoadF32(4 * d)
-		if scale != nil {
-			x = x.Mul(scale.Get().LaneF32(0))
-		}
-		h.StoreF32(to.Get(), 4*d, x)
+		h.StoreF32(to.Get(), 4*d, from.Get().LoadF32(4*d).Mul(scale.Get().LaneF32(0)))
 	}
 	for d := h.d&^3 - 4; d >= 0; d -= 4 {
-		x := from.Get().LoadV128(4 * d)
-		if scale != nil {
-			x = x.MulF32(scale.Get())
-		}
-		h.StoreV128(to.Get(), 4*d, x)
+		h.StoreV128(to.Get(), 4*d, from.Get().LoadV128(4*d).MulF32(scale.Get()))
 	}
 }
 
@@ -242,7 +265,7 @@ func (h *attentionAsm) scoreTiles(rows int) {
 		h.zero(h.tile.acc[:2*rows]...)
 		h.tile.a.Set(h.query.Get())
 		h.tile.n.Set(num(h.d8 / mulSteps))
-		h.tile.mulAdd(rows, 4*tileCols) // leaves w at the next panel
+		h.tile.mulAdd(rows) // leaves w at the next panel
 		if h.attend != nil {
 			h.attend.addShifted(rows)
 		}
@@ -321,9 +344,9 @@ func (h *attentionAsm) mixTiles(rows int) {
 	h.each(h.j, num(0), num(4*h.d8), 4*tileCols, func() {
 		h.zero(h.tile.acc[:2*rows]...)
 		h.tile.a.Set(h.fromPlace(h.probs, panelStep))
-		h.tile.w.Set(h.fromPlace(h.values, 4*h.d8).Add(h.j.Get()))
+		h.tile.w.Set(h.fromPlace(h.values, 4*tileCols).Add(h.j.Get().Mul(h.t8.Get())))
 		h.tile.n.Set(h.columns(h.t8).ShrU(3))
-		h.tile.mulAdd(rows, 4*h.d8)
+		h.tile.mulAdd(rows)
 		h.p.Set(h.query.Get().Add(h.j.Get()))
 		for i := 2*rows - 1; i >= 0; i-- {
 			h.StoreV128(h.p.Get(), i/2*4*h.d8+i%2*16, h.tile.acc[i].Get())
@@ -337,7 +360,7 @@ func (h *attentionAsm) writeRow() {
 	scale.Set(h.scores.Get().Add(h.m.Get().Shl(5)).LoadF32(0).Splat())
 	h.p.Set(h.query.Get().Add(h.m.Get().Mul(num(4 * h.d8))))
 	h.q.Set(h.out.Get().Add(h.i.Get().Add(h.m.Get()).Mul(h.arg(h.place.outStride))))
-	h.copyRow(h.q, h.p, &scale)
+	h.scaleRow(h.q, h.p, scale)
 	width := h.a * h.d
 	if width%16 == 0 {
 		return

@@ -54,8 +54,9 @@ func (t *tileAsm) dotRounds(rows, steps int) {
 	})
 }
 
-// mulAdd adds 8·n depths of float32 columns, stride bytes apart at w, to the sums.
-func (t *tileAsm) mulAdd(rows, stride int) {
+// mulAdd adds 8·n depths of float32 columns at w, a panel of 8, to the sums.
+func (t *tileAsm) mulAdd(rows int) {
+	const stride = 4 * tileCols
 	t.times(t.n, func() {
 		// Sums must ascend, but a load at the highest offset proves all lower ones: two
 		// loads for nothing save a bounds check at each of the others.
