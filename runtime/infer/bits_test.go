@@ -32,9 +32,9 @@ func hosts() []host {
 	return []host{
 		{name: "arm64", env: []string{"GOARCH=arm64"}, emulator: "qemu-aarch64", flags: []string{"-cpu", "max"}, always: true},
 		{name: "riscv64", env: []string{"GOARCH=riscv64"}, emulator: "qemu-riscv64", always: true},
+		{name: "amd64 Haswell", env: []string{"GOARCH=amd64"}, emulator: "qemu-x86_64", flags: []string{"-cpu", "Haswell"}, always: true},
 		{name: "arm64 neoverse-n1", env: []string{"GOARCH=arm64"}, emulator: "qemu-aarch64", flags: []string{"-cpu", "neoverse-n1"}},
 		{name: "arm64 cortex-a53", env: []string{"GOARCH=arm64"}, emulator: "qemu-aarch64", flags: []string{"-cpu", "cortex-a53"}},
-		{name: "amd64 Haswell", env: []string{"GOARCH=amd64"}, emulator: "qemu-x86_64", flags: []string{"-cpu", "Haswell"}},
 		{name: "amd64 Nehalem", env: []string{"GOARCH=amd64"}, emulator: "qemu-x86_64", flags: []string{"-cpu", "Nehalem"}},
 		{name: "arm v6", env: []string{"GOARCH=arm", "GOARM=6"}, emulator: "qemu-arm"},
 		{name: "arm v7", env: []string{"GOARCH=arm", "GOARM=7"}, emulator: "qemu-arm"},

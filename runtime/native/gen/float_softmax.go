@@ -26,8 +26,6 @@ func (v *vector) softmax() {
 	}
 	v.eachRow(func(s, inverse reg.GPVirtual) { v.most(s, inverse, whole, rest, masks) })
 	exp := v.exp()
-	one := v.XMM()
-	v.VMOVSS(v.bitsAt(0x3f800000), one)
 	v.eachRow(func(s, inverse reg.GPVirtual) {
 		sums := v.registers(16 / v.lanes)
 		for _, sum := range sums {
@@ -39,8 +37,9 @@ func (v *vector) softmax() {
 			v.exponentials(p, chunks, most, exp, sums, nil)
 		})
 		v.ifAny(rest, func() { v.exponentials(p, 1, most, exp, sums, masks) })
-		z, none := v.fold(sums), v.XMM()
+		z, none, one := v.fold(sums), v.XMM(), v.XMM()
 		v.VXORPS(none, none, none)
+		v.VMOVSS(v.bitsAt(0x3f800000), one)
 		if v.wide() {
 			k := v.K()
 			v.VCMPSS(operand.U8(4), none, z, k) // unequal, or NaN
